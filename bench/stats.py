@@ -213,9 +213,26 @@ def choose_layers(summary: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def at_chosen_layers(summary: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the summary at the layers that `choose_layers` picked."""
+    """Rows of the summary at the layers that `choose_layers` (or `shown_layers`) picked."""
     keys = ["model", "task", "preset", "layer"]
     return summary.merge(chosen[keys], on=keys, how="inner")
+
+
+def shown_layers(summary: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+    """The one layer that stands for each model where there is room for one: the layer chosen on
+    validation scenes, else the last.
+
+    Returns:
+        Columns model, task, preset, layer, chosen (False for a last layer).
+    """
+    keys = ["model", "task", "preset"]
+    last = summary.sort_values(["layer_index", "layer"], kind="stable").drop_duplicates(
+        keys, keep="last"
+    )
+    picked = choose_layers(summary, metrics).assign(chosen=True)
+    both = pd.concat([picked, last.assign(chosen=False)], ignore_index=True)
+    shown = both.drop_duplicates(keys, keep="first").sort_values(keys)
+    return shown[[*keys, "layer", "chosen"]].reset_index(drop=True)
 
 
 def sign_flip_test(differences: ArrayLike, seed: int = 0) -> tuple[float, float]:

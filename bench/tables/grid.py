@@ -1,0 +1,301 @@
+"""A published table before it is written down: rows, columns, marks and caption.
+
+Every format (Markdown, terminal, HTML, LaTeX) writes the same grid.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import pandas as pd
+
+from bench.stats import at_chosen_layers, choose_layers, direction, headline_metric, shown_layers
+
+Block = Literal["chosen", "layers", "controls"]
+Mark = Literal["", "best", "second"]
+
+CHOSEN = "layer chosen on val scenes"
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a suite asks for: some metrics of one task."""
+
+    title: str
+    task: str
+    metrics: tuple[str, ...]
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric on one dataset. sign: 1 higher is better, -1 lower, 0 no direction."""
+
+    dataset: str
+    metric: str
+    sign: int
+
+    @property
+    def arrow(self) -> str:
+        return {1: " ↑", -1: " ↓", 0: ""}[self.sign]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number, as it is printed. text: '' where nothing was measured, 'unscored' where every
+    view set was; interval: '' for these, '-' where there are too few scenes for one."""
+
+    value: float = math.nan
+    text: str = ""
+    interval: str = ""
+    mark: Mark = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line. block: lines of one block stand together and compete for the marks."""
+
+    model: str
+    layer: str
+    block: Block
+    role: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table ready to be written; rows are ordered by block.
+
+    conditions: how the numbers were measured; legend: how to read them; failures: cells that gave
+    no number, with the reason. Sentences.
+    """
+
+    title: str
+    task: str
+    preset: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    conditions: tuple[str, ...]
+    legend: tuple[str, ...]
+    failures: tuple[str, ...]
+
+
+def default_tables(metrics: pd.DataFrame) -> tuple[Table, ...]:
+    """One table per task with all its metrics, for suites that name none; those per viewing angle
+    and the like (``metric/part``) are left to the figures."""
+    tables = []
+    for task, own in metrics.groupby("task", sort=False):
+        first = headline_metric(metrics, str(task))
+        names = [str(name) for name in own["metric"] if "/" not in str(name)]
+        tables.append(Table(str(task), str(task), tuple(sorted(names, key=lambda n: n != first))))
+    return tuple(tables)
+
+
+def build_grids(
+    summary: pd.DataFrame,
+    metrics: pd.DataFrame,
+    cells: pd.DataFrame,
+    tables: Sequence[Table] = (),
+    compact: bool = False,
+) -> list[Grid]:
+    """Grids of the test split, one per table and preset (presets never share a table).
+
+    Args:
+        summary: see `bench.stats.summarise`.
+        metrics: columns task, metric, description, unit, higher_is_better, chance, headline.
+        cells: columns model, layer, dataset, task, status, error, resolution, limit.
+        tables: what to show; by default every metric of every task.
+        compact: one row per model, at the layer chosen on val scenes or else the last.
+    """
+    grids = []
+    for table in tables or default_tables(metrics):
+        own = summary[(summary["task"] == table.task) & (summary["split"] == "test")]
+        for preset in sorted(own["preset"].unique()) if not own.empty else [""]:
+            grids.append(
+                _grid(
+                    table,
+                    str(preset),
+                    own[own["preset"] == preset],
+                    summary[(summary["task"] == table.task) & (summary["preset"] == preset)],
+                    metrics,
+                    cells[cells["task"] == table.task],
+                    compact,
+                )
+            )
+    return grids
+
+
+def _grid(
+    table: Table,
+    preset: str,
+    test: pd.DataFrame,
+    every_split: pd.DataFrame,
+    metrics: pd.DataFrame,
+    cells: pd.DataFrame,
+    compact: bool,
+) -> Grid:
+    test = test[test["metric"].isin(table.metrics)]
+    columns = tuple(
+        Column(str(dataset), metric, direction(metrics, table.task, metric))
+        for dataset in sorted(test["dataset"].unique())
+        for metric in table.metrics
+    )
+    if compact:
+        shown = shown_layers(every_split, metrics)
+        test = at_chosen_layers(test, shown)
+        chosen = shown[shown["chosen"]]
+    else:
+        chosen = choose_layers(every_split, metrics)
+    return Grid(
+        title=table.title,
+        task=table.task,
+        preset=preset,
+        columns=columns,
+        rows=_rows(
+            test, columns, dict(zip(chosen["model"], chosen["layer"], strict=True)), compact
+        ),
+        conditions=tuple(_conditions(preset, test, cells)),
+        legend=tuple(_legend(table, metrics)),
+        failures=tuple(_failures(cells)),
+    )
+
+
+def _rows(
+    test: pd.DataFrame, columns: Sequence[Column], chosen: dict[str, str], compact: bool
+) -> tuple[Row, ...]:
+    scores: dict[tuple[str, str], dict[tuple[str, str], Any]] = {}
+    for score in test.sort_values(["model", "layer_index", "layer"]).itertuples(index=False):
+        line = scores.setdefault((score.model, score.layer), {})
+        line[score.dataset, score.metric] = score
+    decimals = [_decimals(scores.values(), column) for column in columns]
+
+    def row(model: str, layer: str, block: Block | None = None) -> Row:
+        found = scores[model, layer]
+        role = next(iter(found.values())).role
+        entries = tuple(
+            _entry(found.get((column.dataset, column.metric)), places)
+            for column, places in zip(columns, decimals, strict=True)
+        )
+        return Row(
+            model, layer, block or ("layers" if role == "backbone" else "controls"), role, entries
+        )
+
+    lines = [row(model, layer) for model, layer in scores]
+    at_chosen = [
+        row(model, layer, "chosen") for model, layer in scores if chosen.get(model) == layer
+    ]
+    if compact:
+        lines = [line for line in lines if chosen.get(line.model) != line.layer]
+    rank = _ranks([*lines, *at_chosen], columns)
+    lines.sort(key=lambda line: rank[line.model])
+    at_chosen.sort(key=lambda line: rank[line.model])
+    layers = [line for line in lines if line.block == "layers"]
+    controls = [line for line in lines if line.block == "controls"]
+    return (*_marked(at_chosen, columns), *_marked(layers, columns), *controls)
+
+
+def _ranks(lines: Iterable[Row], columns: Sequence[Column]) -> dict[str, tuple[bool, float, str]]:
+    """Sort key of each model: its first column at the chosen layer, else at the last."""
+    keys: dict[str, tuple[bool, float, str]] = {}
+    for line in lines:
+        value = line.entries[0].value if line.entries else math.nan
+        sign = columns[0].sign if columns else 0
+        keys[line.model] = (
+            math.isnan(value),
+            0.0 if math.isnan(value) else -sign * value,
+            line.model,
+        )
+    return keys
+
+
+def _entry(score: Any, decimals: int) -> Entry:
+    if score is None:
+        return Entry()
+    if math.isnan(score.value):
+        return Entry(text="unscored")
+    low_high = (score.ci_low, score.ci_high)
+    interval = (
+        "-" if math.isnan(score.ci_low) else ", ".join(f"{end:.{decimals}f}" for end in low_high)
+    )
+    return Entry(score.value, f"{score.value:.{decimals}f}", interval)
+
+
+def _decimals(lines: Iterable[dict[tuple[str, str], Any]], column: Column) -> int:
+    """Decimals that give the largest number of a column three significant digits."""
+    found = (line.get((column.dataset, column.metric)) for line in lines)
+    sizes = [abs(score.value) for score in found if score is not None]
+    largest = max((size for size in sizes if math.isfinite(size)), default=0.0)
+    return min(6, max(0, 3 - math.ceil(math.log10(largest)))) if largest > 0 else 3
+
+
+def _marked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
+    """Best and second best of each column, by the printed number: what reads alike ties."""
+    lines = [list(row.entries) for row in rows]
+    for place, column in enumerate(columns):
+        printed = {line[place].text for line in lines if not math.isnan(line[place].value)}
+        if column.sign == 0 or len(printed) < 2:
+            continue
+        best, second = sorted(printed, key=lambda text: -column.sign * float(text))[:2]
+        marks: dict[str, Mark] = {best: "best", second: "second"}
+        for line in lines:
+            line[place] = replace(line[place], mark=marks.get(line[place].text, ""))
+    return [replace(row, entries=tuple(line)) for row, line in zip(rows, lines, strict=True)]
+
+
+def _conditions(preset: str, test: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:
+    rules = {str(dataset): rule for dataset, rule in _resolutions(cells)}
+    if len(set(rules.values())) == 1:
+        yield f"Resolution {next(iter(rules.values()))}."
+    elif rules:
+        yield "Resolution " + ", ".join(f"{rule} ({name})" for name, rule in rules.items()) + "."
+    if preset:
+        yield f"Preset {preset}."
+    for dataset, own in test.groupby("dataset"):
+        sets = own["num_sets"] + own["num_unscored"]
+        yield (
+            f"{dataset}: {_count(own['num_scenes'].max(), 'test scene')}, "
+            f"{_count(sets.max(), 'view set')}, {_unscored(own['num_unscored'])}."
+        )
+    limits = sorted({int(limit) for limit in cells["limit"].dropna()})
+    if limits:
+        numbers = " or ".join(str(limit) for limit in limits)
+        yield f"Limited to {numbers} view sets a dataset: a trial, not a result."
+
+
+def _legend(table: Table, metrics: pd.DataFrame) -> Iterator[str]:
+    if table.note:
+        yield table.note
+    yield (
+        "Mean over scenes of the mean inside each scene, with the 95 % interval over scenes "
+        "(Student t, from 30 scenes BCa bootstrap; '-' below 3 scenes)."
+    )
+    yield "Bold: best of its block; underlined: second. Floors and ceilings do not compete."
+    own = metrics[(metrics["task"] == table.task) & metrics["metric"].isin(table.metrics)]
+    for metric in own.itertuples(index=False):
+        chance = "" if pd.isna(metric.chance) else f" (chance {metric.chance:g})"
+        yield f"{metric.metric}: {metric.description}{chance}."
+
+
+def _resolutions(cells: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    for dataset, rules in cells.groupby("dataset")["resolution"]:
+        yield dataset, " and ".join(sorted({str(rule) for rule in rules}))
+
+
+def _count(number: float, noun: str) -> str:
+    return f"{int(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def _unscored(counts: pd.Series[int]) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    if high == 0:
+        return "all scored"
+    return f"{high} unscored" if low == high else f"{low} to {high} unscored, by row"
+
+
+def _failures(cells: pd.DataFrame) -> Iterator[str]:
+    for cell in cells[cells["status"] == "failed"].itertuples(index=False):
+        reason = " ".join(str(cell.error).split())
+        yield f"{cell.model}, {cell.layer}, {cell.dataset}: {reason}"
