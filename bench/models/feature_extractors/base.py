@@ -33,6 +33,11 @@ from bench.types import OUTPUT_LAYER, PatchGrid, Scope, ViewSet
 Role = Literal["backbone", "floor", "ceiling"]
 Layers = list[int | str] | Literal["all", "quarters"]
 
+#: Options that do not change a random initialisation.
+NOT_ARCHITECTURE = frozenset(
+    {"checkpoint_path", "preprocess_images", "pretrained", "layers", "norm"}
+)
+
 
 class ExtractorOptions(BaseModel):
     """Options common to all extractors.
@@ -61,7 +66,8 @@ class Architecture:
 
     layer_names: intermediate layers in network order. stride: pixels from one patch token to the
     next. pad_multiple: sides are padded to multiples of it. native_size: side in pixels of the
-    pre-training images.
+    pre-training images. layer_strides, layer_dims: of the intermediate layers of a hierarchical
+    model; empty where every layer has the stride and width of the output.
     """
 
     layer_names: tuple[str, ...]
@@ -69,6 +75,20 @@ class Architecture:
     embed_dim: int
     native_size: int
     pad_multiple: int
+    layer_strides: tuple[int, ...] = ()
+    layer_dims: tuple[int, ...] = ()
+
+    def stride_of(self, layer: str) -> int:
+        """Pixels from one token of `layer` to the next."""
+        return self._of(layer, self.layer_strides, self.stride)
+
+    def dim_of(self, layer: str) -> int:
+        """Width of the tokens of `layer`."""
+        return self._of(layer, self.layer_dims, self.embed_dim)
+
+    def _of(self, layer: str, values: tuple[int, ...], output: int) -> int:
+        own = dict(zip(self.layer_names, values, strict=False))
+        return own.get(layer, output)
 
 
 @dataclass(frozen=True)
@@ -140,6 +160,8 @@ class FeatureExtractor(nn.Module, ABC):
     version: ClassVar[int] = 1
     scope: ClassVar[Scope] = "image"
     role: ClassVar[Role] = "backbone"
+    #: What tasks can ask of it.
+    offers: ClassVar[frozenset[str]] = frozenset({"features"})
     normalisation: Normalisation = IMAGENET
 
     model: nn.Module
@@ -184,15 +206,22 @@ class FeatureExtractor(nn.Module, ABC):
         """Identity of the weights without building the model; None while it cannot be known.
 
         A file: sha256 of its bytes. A hub model: repository and resolved commit. A random
-        initialisation: its seed and the extractor's version.
+        initialisation: its architecture and seed, and the extractor's version.
         """
         if options.checkpoint_path is not None:
             return f"file:{fingerprint_file(resolve_path(options.checkpoint_path))}"
         if not options.pretrained:
-            return f"random:seed={options.init_seed}"
+            config = options.model_dump_json(exclude=NOT_ARCHITECTURE)
+            return f"random:{cls.__name__}:v{cls.version}:{config}"
         repository = cls.hub_repository(options)
         commit = hub_commit(repository) if repository else None
         return f"hub:{repository}@{commit}" if commit else None
+
+    @classmethod
+    def role_of(cls, options: Any) -> Role:
+        """Whether a configuration is a contender or a control; random weights are a floor."""
+        random = not options.pretrained and options.checkpoint_path is None
+        return "floor" if random and cls.role == "backbone" else cls.role
 
     @classmethod
     def hub_repository(cls, options: Any) -> str | None:
@@ -208,10 +237,10 @@ class FeatureExtractor(nn.Module, ABC):
         `layers` may name ``output``, the tokens after the final norm, which comes last.
         """
 
-    def grid(self, height: int, width: int) -> PatchGrid:
-        """Where the patch tokens of an image of this size lie."""
+    def grid(self, height: int, width: int, layer: str = OUTPUT_LAYER) -> PatchGrid:
+        """Where the patch tokens of `layer` lie in an image of this size."""
         a = self.architecture
-        return padded_grid(height, width, a.stride, a.pad_multiple)
+        return padded_grid(height, width, a.stride_of(layer), a.pad_multiple)
 
     def prepare_images(self, images: Tensor) -> Tensor:
         """Range, normalisation, then padding, of [N, 3, H, W]."""
@@ -250,11 +279,12 @@ class FeatureExtractor(nn.Module, ABC):
                 f"Expected images [B, 3, H, W] or [B, S, 3, H, W], got {list(images.shape)}."
             )
         batched = images if images.ndim == 5 else self.as_sequences(images)
-        grid = self.grid(*images.shape[-2:])
+        height, width = images.shape[-2:]
         found: dict[str, dict[str, Tensor]] = {}
         for name, tokens in self.iter_layers(batched, self.layers):
             shaped = restore_leading(flatten_leading(tokens), images.shape[:-3])
-            found[name] = named_tokens(shaped, grid if unflatten_patches else None)
+            grid = self.grid(height, width, name) if unflatten_patches else None
+            found[name] = named_tokens(shaped, grid)
             if self.options.layers is None:
                 every = shaped.patches if shaped.every is None else shaped.every
                 return {"x_norm": every, **found[name]}

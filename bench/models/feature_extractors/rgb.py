@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from pydantic import Field
 from torch import Tensor, nn
 
 from bench.models.feature_extractors import feature_extractors
-from bench.models.feature_extractors.base import (
-    Architecture,
-    ExtractorOptions,
-    FeatureExtractor,
-    Role,
-    Tokens,
-)
+from bench.models.feature_extractors._control import ControlOptions, control_architecture
+from bench.models.feature_extractors.base import Architecture, FeatureExtractor, Role, Tokens
 from bench.models.preprocessing import IDENTITY, Normalisation
 from bench.types import OUTPUT_LAYER
-
-
-class ControlOptions(ExtractorOptions):
-    """patch_size: side in pixels, so that a control stands beside any backbone."""
-
-    patch_size: int = Field(14, ge=1)
 
 
 @feature_extractors.register("rgb")
@@ -40,8 +28,7 @@ class RGB(FeatureExtractor):
 
     @classmethod
     def describe(cls, options: ControlOptions) -> Architecture:
-        p = options.patch_size
-        return Architecture((), stride=p, embed_dim=3 * p * p, native_size=p, pad_multiple=p)
+        return control_architecture(options, 3 * options.patch_size**2)
 
     @classmethod
     def fingerprint(cls, options: ControlOptions) -> str:
