@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
-from bench.models.feature_extractors import feature_extractors, get_extractor_from_id
+from bench.models.feature_extractors import feature_extractors
 from bench.registry import suggestion
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from bench.models.feature_extractors.base import FeatureExtractor
 
 EXTRACTOR_PREFIX = "feature_extractor/"
 VGGT_ID = "vggt"
@@ -19,6 +21,16 @@ VGGT_ID = "vggt"
 def model_ids() -> list[str]:
     """Every model id, without importing a model."""
     return [*(EXTRACTOR_PREFIX + name for name in feature_extractors.names()), VGGT_ID]
+
+
+def get_model_class(model_id: str) -> type[FeatureExtractor]:
+    """The class behind a model id, for what is known without building it."""
+    if not model_id.startswith(EXTRACTOR_PREFIX):
+        raise BenchError(
+            f"Unknown model id '{model_id}'.",
+            f"{suggestion(model_id, model_ids())} Run `bench list models`.",
+        )
+    return feature_extractors.get(model_id.removeprefix(EXTRACTOR_PREFIX))
 
 
 def get_model_from_model_id(
@@ -37,9 +49,4 @@ def get_model_from_model_id(
         from bench.models.vggt import VGGT
 
         return VGGT(**(model_config or {}))
-    if not model_id.startswith(EXTRACTOR_PREFIX):
-        raise BenchError(
-            f"Unknown model id '{model_id}'.",
-            f"{suggestion(model_id, model_ids())} Run `bench list`.",
-        )
-    return get_extractor_from_id(model_id.removeprefix(EXTRACTOR_PREFIX), model_config)
+    return get_model_class(model_id)(**(model_config or {}))

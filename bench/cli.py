@@ -1,0 +1,176 @@
+"""The command line. Thin: every command is a few calls of the library."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from bench.errors import BenchError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="How much 3D does a frozen vision backbone know?",
+)
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+Names = Annotated[list[str] | None, typer.Option(help="Only these (label or part of it).")]
+SuiteName = Annotated[str, typer.Argument(help="A suite file, or the name of one that is shipped.")]
+
+
+@app.command()
+def run(
+    suite: SuiteName,
+    model: Names = None,
+    dataset: Names = None,
+    task: Names = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="View sets per dataset and split.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"] | None,
+        typer.Option(help="Of the forward pass; the default is the suite's."),
+    ] = None,
+    cache: Annotated[
+        Literal["auto", "off", "read", "on"], typer.Option(help="Feature cache.")
+    ] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Run folder; results/<suite>.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Compute finished cells again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, run nothing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Make no network call.")] = False,
+    shard: Annotated[str, typer.Option(help="i/n: this share of the cells.")] = "1/1",
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode images.")] = 2,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="View sets per forward.")] = None,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile the models.")] = False,
+) -> None:
+    """Compute a suite and write its leaderboard."""
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    from bench import provenance
+    from bench.api import prepare
+    from bench.plan import Selection
+    from bench.publish import publish
+    from bench.results import write_json
+    from bench.runner import Settings, run_plan
+
+    plan, chosen = prepare(suite, device=device, precision=precision, limit=limit)
+    folder = out or Path("results") / plan.suite.name
+    selection = Selection(model or (), dataset or (), task or (), _shard(shard))
+    settings = Settings(chosen, cache, force, workers, batch_size, compile)
+    if dry_run:
+        from bench.describe import plan_lines
+
+        typer.echo("\n".join(plan_lines(plan, selection.choose(plan), folder, settings)))
+        return
+    record = provenance.record(chosen)
+    started = time.perf_counter()
+    outcome = run_plan(plan, folder, settings, selection)
+    published = publish(folder)
+    seconds = time.perf_counter() - started
+    write_json(
+        folder / "run.json",
+        {**record, "seconds": round(seconds, 3), "outcome": outcome.__dict__},
+    )
+    typer.echo(f"\n{published.text}")
+    for problem in outcome.problems:
+        typer.echo(f"note: {problem}", err=True)
+    for name, reason in outcome.failures.items():
+        typer.echo(f"failed: {name}: {reason}", err=True)
+    typer.echo(
+        f"{outcome.done} cells computed, {outcome.skipped} already done, {outcome.failed} failed; "
+        f"forward passes: {outcome.forward_passes}, from cache: {outcome.cache_hits}; "
+        f"{seconds:.1f} s"
+    )
+    if outcome.done + outcome.failed == 0:
+        typer.echo("Nothing to compute: every cell was done under the same key.")
+    typer.echo(f"Leaderboard: {folder / 'leaderboard.md'}   figures: {folder / 'figures'}")
+    if outcome.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def check(suite: SuiteName) -> None:
+    """Check a suite: every mistake at once, nothing is run."""
+    from bench.api import prepare
+    from bench.describe import warnings
+
+    plan, _ = prepare(suite, device="cpu")
+    for line in warnings(plan):
+        typer.echo(f"note: {line}", err=True)
+    typer.echo(f"{suite}: good; {len(plan.cells)} cells.")
+
+
+@app.command("list")
+def list_(
+    what: Annotated[
+        Literal["all", "models", "datasets", "tasks", "suites"], typer.Argument()
+    ] = "all",
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Models, datasets, tasks and suites."""
+    from bench.listing import listing, listing_text
+
+    sections = listing(what)
+    typer.echo(json.dumps(sections, indent=1) if as_json else listing_text(sections))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="For example feature_extractor/dinov2.")],
+) -> None:
+    """Options, facts and an example entry of a model, dataset, task or suite."""
+    from bench.describe import describe
+
+    typer.echo(describe(name))
+
+
+@app.command()
+def doctor() -> None:
+    """What is installed, which devices there are, and which weights are at hand."""
+    from bench.doctor import report
+
+    lines, healthy = report()
+    typer.echo("\n".join(lines))
+    if not healthy:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count):
+        return int(index), int(count)
+    raise BenchError(f"--shard {text} is not a share.", "Write i/n with 1 <= i <= n, as in 2/4.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: user mistakes end in one message and a documented exit code."""
+    try:
+        code: Any = app(args=arguments, standalone_mode=False)
+    except BenchError as error:
+        typer.echo(f"error: {error.what}", err=True)
+        if error.hint:
+            typer.echo(f"       {error.hint}", err=True)
+        sys.exit(EXIT_USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo(
+            "Interrupted; what was finished is kept. Run the same command to go on.", err=True
+        )
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        # Usage errors of typer; their class lives in click or in typer, depending on its version.
+        show_usage = getattr(error, "show", None)
+        if show_usage is None:
+            raise
+        show_usage()
+        sys.exit(EXIT_USAGE)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,67 @@
+"""View sets decoded ahead of the device, in a bounded number of threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+
+from bench.errors import BenchError
+from bench.geometry.resolution import plan_resampling, resample_view
+from bench.types import Dataset, Resolution, ViewSet, ViewSetRef
+
+Loaded = ViewSet | BenchError
+
+
+def load_view_set(
+    dataset: Dataset, ref: ViewSetRef, resolution: Resolution, stride: int
+) -> ViewSet:
+    """A view set at a model's input size.
+
+    Raises:
+        BenchError: a file is missing or broken, or an image is smaller than one patch.
+    """
+    source = dataset.load(ref)
+    views = []
+    for view in source.views:
+        height, width = view.size
+        views.append(resample_view(view, plan_resampling(height, width, resolution, stride)))
+    return replace(source, views=tuple(views))
+
+
+def prefetch(
+    batches: Sequence[Sequence[ViewSetRef]],
+    load: Callable[[ViewSetRef], ViewSet],
+    workers: int,
+    ahead: int = 2,
+) -> Iterator[list[Loaded]]:
+    """Batches in order, each view set loaded or the reason why it could not be.
+
+    At most `ahead` + 1 batches are in memory, however many there are.
+    """
+    with ThreadPoolExecutor(max_workers=max(workers, 1), thread_name_prefix="load") as pool:
+        waiting: deque[list[Future[Loaded]]] = deque()
+        remaining = iter(batches)
+        try:
+            while True:
+                while len(waiting) <= ahead:
+                    batch = next(remaining, None)
+                    if batch is None:
+                        break
+                    waiting.append([pool.submit(_attempt, load, ref) for ref in batch])
+                if not waiting:
+                    return
+                yield [future.result() for future in waiting.popleft()]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _attempt(load: Callable[[ViewSetRef], ViewSet], ref: ViewSetRef) -> Loaded:
+    try:
+        return load(ref)
+    except BenchError as error:
+        return error
+    except Exception as error:
+        # A reader that trips over a damaged file must not end the run; the reason is recorded.
+        return BenchError(f"{ref.scene}/{ref.set_id}: {type(error).__name__}: {error}")
