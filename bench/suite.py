@@ -338,6 +338,10 @@ class _Reader:
 
     def _value(self, node: yaml.Node, file: str, place: Place) -> Any:
         self.lines[place] = (file, node.start_mark.line + 1)
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        if kind not in {"map", "seq", "str", "int", "float", "bool", "null"}:
+            text = f"a value of type {kind} has no place in a suite; write plain text in quotes"
+            raise SuiteError([Mistake(file, node.start_mark.line + 1, text)])
         if isinstance(node, yaml.MappingNode):
             found: dict[Any, Any] = {}
             for key_node, value_node in node.value:
