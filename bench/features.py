@@ -105,7 +105,7 @@ class FeatureSource:
 
     def _from_geometry(self, view_set: ViewSet, layer: str) -> FeatureMap:
         tokens = self.extractor.encode_view_set(view_set)
-        grids = tuple(self.extractor.grid(*view.size) for view in view_set.views)
+        grids = tuple(self.extractor.grid(*view.size, layer) for view in view_set.views)
         return FeatureMap(layer, tuple(self._stored(t.to(self.device)) for t in tokens), grids)
 
     def _mixed_sizes(self, view_set: ViewSet, wanted: Sequence[str]) -> dict[str, FeatureMap]:
@@ -121,8 +121,8 @@ class FeatureSource:
         for size in sizes:
             members = [i for i, view in enumerate(view_set.views) if view.size == size]
             images = self._on_device([view_set.views[i] for i in members])[None]
-            grid = self.extractor.grid(*size)
             for name, tokens in self.extractor.iter_layers(images, wanted):
+                grid = self.extractor.grid(*size, name)
                 for position, index in enumerate(members):
                     patches = tokens.patches[0, position].reshape(*grid.shape, -1)
                     cls = None if tokens.cls is None else self._stored(tokens.cls[0, position])
@@ -140,16 +140,19 @@ class FeatureSource:
         return maps
 
     def _map(self, name: str, tokens: Tokens, index: int, view_set: ViewSet) -> FeatureMap:
-        grid = self.extractor.grid(*view_set.views[0].size)
+        grid = self.extractor.grid(*view_set.views[0].size, name)
         patches = self._stored(tokens.patches[index]).reshape(len(view_set), *grid.shape, -1)
         cls = None if tokens.cls is None else tuple(self._stored(tokens.cls[index]))
         return FeatureMap(name, tuple(patches), (grid,) * len(view_set), cls)
 
     def _stored(self, tokens: Tensor) -> Tensor:
-        """Cast to the storage precision before scoring, so that cold and warm runs agree."""
+        """Cast to the storage precision before scoring, so that cold and warm runs agree.
+
+        Contiguous as well: the order of a sum, and with it the last bit, follows the layout.
+        """
         dtype = STORAGE[self.storage]
         largest = torch.finfo(dtype).max
-        return tokens.float().clamp(-largest, largest).to(dtype)
+        return tokens.float().clamp(-largest, largest).to(dtype).contiguous()
 
     def _on_device(self, views: Sequence[View]) -> Tensor:
         """uint8 crosses the bus, a quarter of the bytes; floats are made on the device."""
@@ -207,7 +210,7 @@ class FeatureSource:
         for layer, sets in found.items():
             maps = []
             for view_set, views in zip(view_sets, sets, strict=True):
-                grids = tuple(self.extractor.grid(*view.size) for view in view_set.views)
+                grids = tuple(self.extractor.grid(*view.size, layer) for view in view_set.views)
                 tokens = tuple(entry["patches"].to(self.device) for entry in views)
                 cls = tuple(entry["cls"].to(self.device) for entry in views if "cls" in entry)
                 maps.append(FeatureMap(layer, tokens, grids, cls or None))
