@@ -70,7 +70,7 @@ FORBIDDEN = {
     "stats.py": {"bench.models", "bench.tasks", "bench.datasets", "bench.runner"},
     "types.py": {"bench.models", "bench.tasks", "bench.datasets", "bench.runner", "bench.geometry"},
     "results.py": {"bench.models", "bench.tasks", "bench.datasets", "bench.runner", "bench.plan"},
-    "suite.py": {"bench.models", "bench.tasks", "bench.datasets", "bench.runner", "bench.plan"},
+    "suite": {"bench.models", "bench.tasks", "bench.datasets", "bench.runner", "bench.plan"},
 }
 
 
