@@ -1,0 +1,127 @@
+"""Do patches that see the same place have similar features? Exact means, cosines and AUROC.
+
+Features are float32 rows; sums over pairs are accumulated in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from bench.geometry.patch_pairs import PairList
+from bench.geometry.voxels import VoxelGroups
+
+#: Cosines of float32 features that differ by no more than this are equal.
+TIE = 1e-6
+#: Rows that are worked on at once: few enough to stay in the processor's cache.
+CHUNK = 256
+#: A dot product of two gathered rows takes about as long as this many entries of a matrix product.
+GATHER_COST = 24
+
+
+def scorable(features: Tensor) -> Tensor:
+    """Rows [N] that have a direction: finite and not zero."""
+    norm: Tensor = torch.linalg.vector_norm(features, dim=-1)
+    return norm.isfinite() & (norm > 0)
+
+
+def mean_feature(features: Tensor, chosen: Tensor) -> Tensor:
+    """Mean of the chosen rows [N] of features [N, D], summed in float64; NaN if none is chosen.
+
+    float64 makes the mean of equal rows equal to them, so that constant features have no direction
+    once they are centred.
+    """
+    total = features.new_zeros(features.shape[-1], dtype=torch.float64)
+    kept = features if bool(chosen.all()) else features[chosen]
+    for rows in torch.split(kept, CHUNK):
+        total += rows.sum(0, dtype=torch.float64)
+    return (total / len(kept)).to(features.dtype)
+
+
+def normalize_(features: Tensor, chosen: Tensor) -> Tensor:
+    """Unit rows in place; rows that are not chosen become zero."""
+    features.div_(torch.linalg.vector_norm(features, dim=-1, keepdim=True))
+    if not bool(chosen.all()):
+        features[~chosen] = 0
+    return features
+
+
+@dataclass(frozen=True)
+class PairSums:
+    """Sums of dot products over all unordered pairs of different views.
+
+    same: in the same voxel; near: in different voxels within the dead zone; every: all pairs.
+    """
+
+    same: float
+    near: float
+    every: float
+
+    @property
+    def far(self) -> float:
+        """Over pairs outside the dead zone."""
+        return self.every - self.near - self.same
+
+
+def pair_sums(rows: Tensor, groups: VoxelGroups) -> PairSums:
+    """Exact sums over pairs of rows [N, D], in time and memory linear in N.
+
+    The sum over pairs of dot products is half the squared norm of the sum less the squared norms;
+    taken for every voxel over all views and again per view, the difference holds the pairs of
+    different views alone. With a row of ones per patch the sums are the numbers of pairs.
+    """
+    totals = embedding_bag(groups.members, rows, groups.member_offsets, mode="sum")
+    nearby = embedding_bag(groups.near, totals, groups.near_offsets, mode="sum")
+    same = torch.dot(groups.sign, torch.linalg.vecdot(totals, totals).double()) / 2
+    near = torch.dot(groups.sign, torch.linalg.vecdot(totals, nearby).double())
+    views = torch.stack(
+        [
+            totals[start:stop].sum(0, dtype=torch.float64)
+            for start, stop in zip(groups.view_rows, groups.view_rows[1:], strict=False)
+        ]
+    )
+    every = (views.sum(0).square().sum() - views.square().sum()) / 2
+    return PairSums(float(same), float(near), float(every))
+
+
+def cosines(unit: Tensor, scored: Tensor, pairs: PairList) -> Tensor:
+    """Dot products [M] of listed pairs of unit rows [N, D]; NaN where a row is not `scored`.
+
+    One view pair at a time: as a matrix product, or pair by pair where that is less work. At most
+    one similarity matrix is in memory.
+    """
+    found = unit.new_empty(len(pairs.first))
+    for s in pairs.slices:
+        first, second = pairs.first[s.start : s.stop], pairs.second[s.start : s.stop]
+        (start_a, stop_a), (start_b, stop_b) = s.rows_a, s.rows_b
+        if GATHER_COST * len(first) < (stop_a - start_a) * (stop_b - start_b):
+            for a, b, out in zip(
+                torch.split(first, CHUNK),
+                torch.split(second, CHUNK),
+                torch.split(found[s.start : s.stop], CHUNK),
+                strict=True,
+            ):
+                torch.linalg.vecdot(unit.index_select(0, a), unit.index_select(0, b), out=out)
+        else:
+            similarity = unit[start_a:stop_a] @ unit[start_b:stop_b].T
+            place = (first - start_a) * (stop_b - start_b) + (second - start_b)
+            found[s.start : s.stop] = similarity.flatten()[place]
+    found[~(scored[pairs.first] & scored[pairs.second])] = torch.nan
+    return found
+
+
+def auroc(positives: Tensor, negatives: Tensor, at_least: int = 1) -> float:
+    """P(positive > negative), a tie (``TIE``) counting one half; NaN values are left out.
+
+    NaN with fewer than `at_least` positives or negatives.
+    """
+    positives = positives[positives.isfinite()].double()
+    negatives = negatives[negatives.isfinite()].double().sort().values
+    if min(len(positives), len(negatives)) < at_least:
+        return float("nan")
+    lower = torch.searchsorted(negatives, positives - TIE)
+    not_higher = torch.searchsorted(negatives, positives + TIE, right=True)
+    return float((lower + not_higher).double().mean()) / (2 * len(negatives))
