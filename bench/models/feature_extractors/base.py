@@ -7,7 +7,6 @@ output schema.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from bench.errors import BenchError
@@ -27,6 +26,8 @@ from bench.models.preprocessing import (
     padded_grid,
     to_unit_range,
 )
+from bench.models.sources import Source, identity
+from bench.options import parse_options
 from bench.registry import suggestion
 from bench.types import OUTPUT_LAYER, PatchGrid, Scope, ViewSet
 
@@ -181,12 +182,7 @@ class FeatureExtractor(nn.Module, ABC):
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> ExtractorOptions:
         """Validated options; BenchError lists every mistake at once."""
-        try:
-            return cls.Options(**config)
-        except ValidationError as error:
-            raise BenchError(
-                f"{cls.__name__}: {describe_validation(error, cls.Options)}"
-            ) from error
+        return parse_options(cls.Options, config, cls.__name__)
 
     @classmethod
     @abstractmethod
@@ -206,16 +202,16 @@ class FeatureExtractor(nn.Module, ABC):
         """Identity of the weights without building the model; None while it cannot be known.
 
         A file: sha256 of its bytes. A hub model: repository and resolved commit. A random
-        initialisation: its architecture and seed, and the extractor's version.
+        initialisation: its architecture and seed, and the extractor's version. Weights that are
+        out of reach before loading have an identity afterwards.
         """
         if options.checkpoint_path is not None:
             return f"file:{fingerprint_file(resolve_path(options.checkpoint_path))}"
         if not options.pretrained:
             config = options.model_dump_json(exclude=NOT_ARCHITECTURE)
             return f"random:{cls.__name__}:v{cls.version}:{config}"
-        repository = cls.hub_repository(options)
-        commit = hub_commit(repository) if repository else None
-        return f"hub:{repository}@{commit}" if commit else None
+        source = cls.source(options)
+        return identity(source) if source else None
 
     @classmethod
     def role_of(cls, options: Any) -> Role:
@@ -224,8 +220,8 @@ class FeatureExtractor(nn.Module, ABC):
         return "floor" if random and cls.role == "backbone" else cls.role
 
     @classmethod
-    def hub_repository(cls, options: Any) -> str | None:
-        """Hub repository of the pretrained weights; None for models without weights."""
+    def source(cls, options: Any) -> Source | None:
+        """Where the pretrained weights are; None for models without any."""
         return None
 
     # Features
@@ -262,7 +258,8 @@ class FeatureExtractor(nn.Module, ABC):
             raise BenchError(f"Expected images [B, S, 3, H, W], got {list(images.shape)}.")
         lead = images.shape[:2]
         prepared = self.prepare_images(images.flatten(0, 1))
-        for name, tokens in self.encode(prepared, layers or self.layers):
+        wanted = resolve_layers(list(layers), self.layer_names) if layers else self.layers
+        for name, tokens in self.encode(prepared, wanted):
             yield name, restore_leading(tokens, lead)
 
     def forward_features(self, images: Tensor, unflatten_patches: bool = False) -> dict[str, Any]:
@@ -362,34 +359,6 @@ def validate_output_schema(output: Mapping[str, Any]) -> Literal["single", "mult
                 "Expected {layer: {'x_norm_patchtokens': tensor}}.",
             )
     return "multi"
-
-
-def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:
-    """Every mistake of a pydantic validation in one line, with a suggestion for unknown options."""
-    parts = []
-    for mistake in error.errors():
-        place = ".".join(str(part) for part in mistake["loc"])
-        if mistake["type"] == "extra_forbidden":
-            parts.append(f"unknown option '{place}'. {suggestion(place, model.model_fields)}")
-        else:
-            parts.append(f"{place}: {mistake['msg']} (got {mistake['input']!r})")
-    return "; ".join(parts)
-
-
-def hub_commit(repository: str) -> str | None:
-    """Commit of a hub repository in the local cache, else on the hub; None if out of reach."""
-    from huggingface_hub import HfApi, try_to_load_from_cache
-
-    for filename in ("model.safetensors", "config.json", "pytorch_model.bin"):
-        found = try_to_load_from_cache(repository, filename)
-        if isinstance(found, str):
-            return found.replace(os.sep, "/").split("/snapshots/")[1].split("/")[0]
-    if os.environ.get("HF_HUB_OFFLINE") == "1":
-        return None
-    try:
-        return HfApi().model_info(repository, timeout=5).sha
-    except Exception:
-        return None
 
 
 @contextmanager
