@@ -1,6 +1,6 @@
 """Leaderboards from a summary (see `bench.stats.summarise`): tidy CSV, Markdown, plain text."""
 
-from bench.tables.grid import Grid, Table, build_grids, default_tables
+from bench.tables.grid import Grid, Table, build_grids, decimals, default_tables
 from bench.tables.markdown import leaderboard_markdown
 from bench.tables.terminal import leaderboard_text
 from bench.tables.tidy import LEADERBOARD_COLUMNS, csv_text, leaderboard
@@ -11,6 +11,7 @@ __all__ = [
     "Table",
     "build_grids",
     "csv_text",
+    "decimals",
     "default_tables",
     "leaderboard",
     "leaderboard_markdown",

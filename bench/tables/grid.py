@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Literal
 
 import pandas as pd
@@ -37,6 +38,10 @@ class Column:
     dataset: str
     metric: str
     sign: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.dataset, self.metric
 
     @property
     def arrow(self) -> str:
@@ -170,64 +175,58 @@ def _rows(
     for score in test.sort_values(["model", "layer_index", "layer"]).itertuples(index=False):
         line = scores.setdefault((score.model, score.layer), {})
         line[score.dataset, score.metric] = score
-    decimals = [_decimals(scores.values(), column) for column in columns]
-
-    def row(model: str, layer: str, block: Block | None = None) -> Row:
-        found = scores[model, layer]
-        role = next(iter(found.values())).role
-        entries = tuple(
-            _entry(found.get((column.dataset, column.metric)), places)
-            for column, places in zip(columns, decimals, strict=True)
-        )
-        return Row(
-            model, layer, block or ("layers" if role == "backbone" else "controls"), role, entries
-        )
-
-    lines = [row(model, layer) for model, layer in scores]
-    at_chosen = [
-        row(model, layer, "chosen") for model, layer in scores if chosen.get(model) == layer
+    places = [
+        decimals(line[column.key].value for line in scores.values() if column.key in line)
+        for column in columns
     ]
-    if compact:
-        lines = [line for line in lines if chosen.get(line.model) != line.layer]
-    rank = _ranks([*lines, *at_chosen], columns)
-    lines.sort(key=lambda line: rank[line.model])
-    at_chosen.sort(key=lambda line: rank[line.model])
-    layers = [line for line in lines if line.block == "layers"]
-    controls = [line for line in lines if line.block == "controls"]
-    return (*_marked(at_chosen, columns), *_marked(layers, columns), *controls)
-
-
-def _ranks(lines: Iterable[Row], columns: Sequence[Column]) -> dict[str, tuple[bool, float, str]]:
-    """Sort key of each model: its first column at the chosen layer, else at the last."""
-    keys: dict[str, tuple[bool, float, str]] = {}
-    for line in lines:
-        value = line.entries[0].value if line.entries else math.nan
-        sign = columns[0].sign if columns else 0
-        keys[line.model] = (
-            math.isnan(value),
-            0.0 if math.isnan(value) else -sign * value,
-            line.model,
+    blocks: dict[Block, list[Row]] = {"chosen": [], "layers": [], "controls": []}
+    for (model, layer), line in scores.items():
+        role = str(next(iter(line.values())).role)
+        entries = tuple(
+            _entry(line.get(column.key), digits)
+            for column, digits in zip(columns, places, strict=True)
         )
+        is_chosen = chosen.get(model) == layer
+        if is_chosen:
+            blocks["chosen"].append(Row(model, layer, "chosen", role, entries))
+        if not (is_chosen and compact):
+            block: Block = "layers" if role == "backbone" else "controls"
+            blocks[block].append(Row(model, layer, block, role, entries))
+    rank = _ranks([*blocks["controls"], *blocks["layers"], *blocks["chosen"]], columns)
+    for rows in blocks.values():
+        rows.sort(key=lambda row: rank[row.model])
+    competing = (_marked(blocks[block], columns) for block in ("chosen", "layers"))
+    return (*chain.from_iterable(competing), *blocks["controls"])
+
+
+def _ranks(rows: Iterable[Row], columns: Sequence[Column]) -> dict[str, tuple[bool, float, str]]:
+    """Sort key of each model: mean over datasets of the first metric at its last row given; a row
+    with blanks has no mean and comes last."""
+    keys: dict[str, tuple[bool, float, str]] = {}
+    for row in rows:
+        values = [
+            column.sign * entry.value
+            for column, entry in zip(columns, row.entries, strict=True)
+            if column.metric == columns[0].metric
+        ]
+        mean = math.fsum(values) / len(values)
+        keys[row.model] = (math.isnan(mean), 0.0 if math.isnan(mean) else -mean, row.model)
     return keys
 
 
-def _entry(score: Any, decimals: int) -> Entry:
+def _entry(score: Any, digits: int) -> Entry:
     if score is None:
         return Entry()
     if math.isnan(score.value):
         return Entry(text="unscored")
-    low_high = (score.ci_low, score.ci_high)
-    interval = (
-        "-" if math.isnan(score.ci_low) else ", ".join(f"{end:.{decimals}f}" for end in low_high)
-    )
-    return Entry(score.value, f"{score.value:.{decimals}f}", interval)
+    ends = (score.ci_low, score.ci_high)
+    interval = "-" if math.isnan(ends[0]) else ", ".join(f"{end:.{digits}f}" for end in ends)
+    return Entry(score.value, f"{score.value:.{digits}f}", interval)
 
 
-def _decimals(lines: Iterable[dict[tuple[str, str], Any]], column: Column) -> int:
+def decimals(values: Iterable[float]) -> int:
     """Decimals that give the largest number of a column three significant digits."""
-    found = (line.get((column.dataset, column.metric)) for line in lines)
-    sizes = [abs(score.value) for score in found if score is not None]
-    largest = max((size for size in sizes if math.isfinite(size)), default=0.0)
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     return min(6, max(0, 3 - math.ceil(math.log10(largest)))) if largest > 0 else 3
 
 

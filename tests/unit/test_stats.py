@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats as scipy_stats
-from synthetic_frames import TASK, items_frame, metrics_frame
 
 from bench.errors import BenchError
 from bench.stats import (
@@ -29,6 +28,7 @@ from bench.stats import (
     sign_flip_test,
     summarise,
 )
+from tests.unit.synthetic_frames import TASK, items_frame, metrics_frame
 
 
 def rows(values: list[tuple[str, str, float]], **changes: Any) -> pd.DataFrame:

@@ -8,9 +8,7 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from hostile import HOSTILE
 from markdown_it import MarkdownIt
-from synthetic_frames import TASK, cells_frame, items_frame, metrics_frame
 
 from bench.stats import summarise
 from bench.tables import (
@@ -24,6 +22,8 @@ from bench.tables import (
     leaderboard_markdown,
     leaderboard_text,
 )
+from tests.unit.hostile import HOSTILE
+from tests.unit.synthetic_frames import TASK, cells_frame, items_frame, metrics_frame
 
 CONTROLLED = "auroc_position_controlled"
 TABLES = (

@@ -1,0 +1,77 @@
+"""Score by the angle between two views."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.plots.figure import (
+    DARK,
+    GREY,
+    Plot,
+    chance,
+    legend,
+    message,
+    metric_label,
+    panels,
+    short,
+    styled,
+    with_intervals,
+)
+from bench.plots.selection import highlighted, shown_scores
+
+_DASHES = ("--", ":", "-.", (0, (3, 1, 1, 1)), (0, (7, 2, 1, 2)))
+_BIN = r"^(?P<metric>.+)/(?P<low>\d+)-(?P<high>\d+)deg$"
+
+
+def angle_metrics(metrics: pd.DataFrame, task: str) -> dict[str, list[str]]:
+    """Metrics of a task that are split by angle, such as ``auroc/30-60deg``: base name -> their
+    names, by angle."""
+    own = metrics[metrics["task"] == task].drop_duplicates("metric")
+    bins = own["metric"].astype(str).str.extract(_BIN).dropna()
+    bins = bins.assign(name=own["metric"], low=pd.to_numeric(bins["low"])).sort_values("low")
+    return {str(base): list(group["name"]) for base, group in bins.groupby("metric")}
+
+
+@styled
+def by_angle(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: str) -> Plot:
+    """Score in each bin of viewing angle, one panel per dataset, each model at one layer.
+
+    Bars: 95 % interval over test scenes; dashed: floors. Of more than eight backbones the best
+    eight stand out and the others are grey.
+
+    Args:
+        metric: base name; its bins are named ``metric/30-60deg``.
+    """
+    names = angle_metrics(metrics, task).get(metric, [])
+    scores = shown_scores(summary, metrics, task, names)
+    if scores.empty:
+        return Plot(message("No scores by viewing angle."), scores)
+    scores = scores.assign(place=scores["metric"].map({name: i for i, name in enumerate(names)}))
+    whole = scores.assign(metric=metric).groupby(["model", "role", "dataset", "metric"])["value"]
+    looks = highlighted(whole.mean().reset_index(), metrics.assign(metric=metric), task, metric)
+    datasets = sorted(scores["dataset"].unique())
+    figure, axes = panels(datasets, 2.5, per_row=2, sharey=True)
+    for axis, dataset in zip(axes, datasets, strict=True):
+        own = scores[scores["dataset"] == dataset].sort_values("place")
+        others = own[(own["role"] == "backbone") & ~own["model"].isin(looks)]
+        for number, (_, line) in enumerate(others.groupby("model")):
+            label = None if number else f"{others['model'].nunique()} other backbones"
+            axis.plot(line["place"], line["value"], color=GREY, lw=0.5, alpha=0.5, label=label)
+        for number, (model, (colour, marker)) in enumerate(looks.items()):
+            line = own[own["model"] == model]
+            beside = line["place"] + 0.05 * (number - (len(looks) - 1) / 2)
+            name = short(model)
+            with_intervals(axis, line, beside, "value", color=colour, marker=marker, label=name)
+        floors = own[own["role"] == "floor"].groupby("model")
+        for dash, (model, line) in zip(_DASHES * 9, floors, strict=False):
+            label = f"{short(model)} (floor)"
+            axis.plot(line["place"], line["value"], color=DARK, ls=dash, lw=0.9, label=label)
+        level = chance(metrics, task, metric)
+        if level is not None:
+            axis.axhline(level, color=GREY, linewidth=0.8, linestyle=":", label="chance")
+        ticks = [name.rpartition("/")[2].removesuffix("deg") for name in names]
+        axis.set_xticks(range(len(names)), ticks)
+        axis.set_xlabel("angle between the views [°]")
+    axes[0].set_ylabel(metric_label(metrics, task, metric))
+    legend(figure, axes, first=looks)
+    return Plot(figure, scores)

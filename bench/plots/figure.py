@@ -1,0 +1,150 @@
+"""What all figures share: style, labels, panels, and writing PNG, SVG and the CSV behind them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib import style
+from matplotlib.figure import Figure
+
+from bench.tables import csv_text
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STYLE = Path(__file__).with_name("style.mplstyle")
+MARKERS = "osD^vPX*"
+GREY = "#8a8a8a"
+DARK = "#333333"
+WIDTH_INCHES = 6.75
+MAX_LABEL = 34
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure and the numbers in it."""
+
+    figure: Figure
+    data: pd.DataFrame
+
+
+def styled(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a plotting function under the one style file."""
+
+    @wraps(function)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        with style.context(STYLE):
+            return function(*args, **kwargs)
+
+    return inside
+
+
+@styled
+def save(plot: Plot, stem: Path) -> list[Path]:
+    """Write ``stem``.png (200 dpi), .svg and .csv; equal plots give equal bytes.
+
+    Returns:
+        The three paths.
+    """
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg", "csv")]
+    with warnings.catch_warnings():
+        # The SVG holds the text itself, and readers' fonts know scripts that this one lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        plot.figure.savefig(paths[0], metadata={"Software": None})
+        plot.figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
+    paths[2].write_text(csv_text(plot.data), encoding="utf-8", newline="\n")
+    return paths
+
+
+def colours() -> list[str]:
+    """The style's palette, safe for colour-blind readers."""
+    return [str(entry["color"]) for entry in mpl.rcParams["axes.prop_cycle"]]
+
+
+def short(text: object, limit: int = MAX_LABEL) -> str:
+    """One line; a long label loses its middle, since the ends are what tells labels apart."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    if len(line) <= limit:
+        return line
+    head = limit // 2
+    return f"{line[:head]}…{line[len(line) - (limit - head - 1) :]}"
+
+
+def metric_label(metrics: pd.DataFrame, task: str, metric: str) -> str:
+    """Axis label: name, unit where the name does not end with it, and direction."""
+    own = metrics[(metrics["task"] == task) & (metrics["metric"] == metric)]
+    if own.empty:
+        return short(metric)
+    unit, better = str(own["unit"].iloc[0] or ""), own["higher_is_better"].iloc[0]
+    named = unit == "" or re.search(rf"(?:_|\d){re.escape(unit)}$", metric) is not None
+    arrow = "" if pd.isna(better) else " ↑" if better else " ↓"
+    return short(metric) + ("" if named else f" [{unit}]") + arrow
+
+
+def chance(metrics: pd.DataFrame, task: str, metric: str) -> float | None:
+    """Value of uninformative features, where it is known."""
+    own = metrics[(metrics["task"] == task) & (metrics["metric"] == metric)]["chance"]
+    return None if own.empty or pd.isna(own.iloc[0]) else float(own.iloc[0])
+
+
+def panels(
+    titles: Sequence[str], panel_height: float, per_row: int = 3, **options: Any
+) -> tuple[Figure, list[Any]]:
+    """A figure with one titled panel per entry, `panel_height` inches each, in rows."""
+    per_row = max(1, min(per_row, len(titles)))
+    num_rows = -(-len(titles) // per_row)
+    figure = Figure(figsize=(WIDTH_INCHES, num_rows * panel_height))
+    axes = list(figure.subplots(num_rows, per_row, squeeze=False, **options).flat)
+    for axis in axes[len(titles) :]:
+        axis.remove()
+    for axis, title in zip(axes, titles, strict=False):
+        axis.set_title(short(title))
+    return figure, axes[: len(titles)]
+
+
+def with_intervals(axis: Any, rows: pd.DataFrame, x: Any, y: Any, **look: Any) -> None:
+    """Points with the intervals ``ci_low`` to ``ci_high`` of `rows`; no bar where there is none.
+
+    Args:
+        x, y: a place per row, or the name of the column that holds the scores (exactly one of
+            them, along which the bars lie).
+    """
+    if rows.empty:
+        return
+    score = x if isinstance(x, str) else y
+    bars = rows[["ci_low", "ci_high"]].sub(rows[score], axis=0).abs().fillna(0).T
+    if isinstance(x, str):
+        axis.errorbar(rows[x], y, xerr=bars, elinewidth=0.9, **look)
+    else:
+        axis.errorbar(x, rows[y], yerr=bars, elinewidth=0.9, **look)
+
+
+def legend(
+    figure: Figure, axes: Iterable[Any], first: Iterable[str] = (), title: str | None = None
+) -> None:
+    """One legend right of the panels, each label once, the labels in `first` at the top."""
+    entries: dict[str, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    top = [short(label) for label in first if short(label) in entries]
+    order = [*top, *(label for label in entries if label not in top)]
+    figure.legend(
+        [entries[label] for label in order], order, loc="outside right upper", title=title
+    )
+
+
+def message(text: str) -> Figure:
+    """A figure that says why it is empty."""
+    figure = Figure(figsize=(WIDTH_INCHES, 0.6))
+    figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY)
+    return figure

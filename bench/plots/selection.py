@@ -1,0 +1,48 @@
+"""Which rows of a summary a figure shows, in which order, and which models stand out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bench.plots.figure import MARKERS, colours
+from bench.stats import at_chosen_layers, direction, shown_layers
+
+MAX_HIGHLIGHTED = 8
+
+
+def test_scores(summary: pd.DataFrame, task: str, names: Sequence[str]) -> pd.DataFrame:
+    """Test rows of some metrics of a task that have a value."""
+    own = summary[(summary["task"] == task) & (summary["split"] == "test")]
+    return own[own["metric"].isin(names) & own["value"].notna()]
+
+
+def shown_scores(
+    summary: pd.DataFrame, metrics: pd.DataFrame, task: str, names: Sequence[str]
+) -> pd.DataFrame:
+    """The same at one layer per model: chosen on val scenes, else the last."""
+    own = summary[summary["task"] == task]
+    return at_chosen_layers(test_scores(own, task, names), shown_layers(own, metrics))
+
+
+def ranked(scores: pd.DataFrame, sign: int) -> list[str]:
+    """Models, best first, by the mean over datasets; those that lack a dataset come last.
+
+    Args:
+        scores: rows of one metric, any number of layers (the best one counts).
+    """
+    signed = scores.assign(value=scores["value"] * (sign or 1))
+    table = signed.pivot_table(index="model", columns="dataset", values="value", aggfunc="max")
+    means = table.mean(axis=1, skipna=False).sort_index()
+    return [str(model) for model in means.sort_values(ascending=False, kind="stable").index]
+
+
+def highlighted(
+    scores: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: str
+) -> dict[str, tuple[str, str]]:
+    """Colour and marker of the backbones that stand out: all, or the best eight of many."""
+    backbones = scores[(scores["role"] == "backbone") & (scores["metric"] == metric)]
+    best = ranked(backbones, direction(metrics, task, metric))[:MAX_HIGHLIGHTED]
+    looks = zip(colours(), MARKERS, strict=False)
+    return dict(zip(sorted(best), looks, strict=False))

@@ -1,0 +1,324 @@
+"""Figures show the numbers they are given, survive any label, and are equal byte by byte."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from bench import plots
+from bench.plots.figure import metric_label, short
+from bench.plots.selection import highlighted, ranked
+from bench.stats import choose_layers, summarise
+from tests.unit.hostile import HOSTILE
+from tests.unit.synthetic_frames import BINS, TASK, items_frame, metrics_frame
+
+CONTROLLED = "auroc_position_controlled"
+METRICS = metrics_frame()
+
+
+@pytest.fixture(scope="module")
+def items() -> pd.DataFrame:
+    return items_frame(num_models=3, num_scenes=8, sets_per_scene=1)
+
+
+@pytest.fixture(scope="module")
+def summary(items: pd.DataFrame) -> pd.DataFrame:
+    return summarise(items)
+
+
+def similarity(num_layers: int = 4) -> pd.DataFrame:
+    rows = [
+        (f"block_{a}", f"block_{b}", 1 / (1 + abs(a - b)))
+        for a in range(num_layers)
+        for b in range(num_layers)
+    ]
+    return pd.DataFrame(rows, columns=["layer_a", "layer_b", "value"])
+
+
+def costs(summary: pd.DataFrame) -> pd.DataFrame:
+    models = sorted(summary["model"].unique())
+    return pd.DataFrame({"model": models, "ms": 4.0 ** np.arange(len(models))})
+
+
+def pairs() -> pd.DataFrame:
+    rows = [("demo", "A", "B", 0.1, 0.05, 0.15, True), ("demo", "B", "C", 0.0, -0.1, 0.1, False)]
+    columns = ["dataset", "model_a", "model_b", "difference", "ci_low", "ci_high", "decided"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def every_plot(summary: pd.DataFrame) -> dict[str, plots.Plot]:
+    model = str(summary.loc[summary["role"] == "backbone", "model"].iloc[0])
+    return {
+        "ranking": plots.ranking(summary, METRICS, TASK, CONTROLLED),
+        "by_layer": plots.by_layer(summary, METRICS, TASK, CONTROLLED),
+        "by_layer_type": plots.by_layer_type(summary, METRICS, TASK, CONTROLLED, model),
+        "position_drop": plots.position_drop(summary, METRICS, TASK),
+        "by_angle": plots.by_angle(summary, METRICS, TASK, CONTROLLED),
+        "overview": plots.overview(summary, METRICS),
+        "cost": plots.cost(summary, METRICS, TASK, CONTROLLED, costs(summary), "ms", "time [ms]"),
+        "layer_similarity": plots.layer_similarity(similarity()),
+        "forest": plots.forest(pairs(), "difference"),
+    }
+
+
+def panel_titles(figure: Figure) -> list[str]:
+    return [axis.get_title(loc="left") for axis in figure.axes]
+
+
+def texts(svg: Path) -> set[str]:
+    found = ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")
+    return {" ".join("".join(node.itertext()).split()) for node in found}
+
+
+def test_saved_files_are_valid_and_equal(summary: pd.DataFrame, tmp_path: Path) -> None:
+    first, second = (
+        plots.save(plots.ranking(summary, METRICS, TASK, CONTROLLED), tmp_path / run / "a.b")
+        for run in ("1", "2")
+    )
+    assert [path.name for path in first] == ["a.b.png", "a.b.svg", "a.b.csv"]
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+    with Image.open(first[0]) as picture:
+        assert picture.width == 1350
+        assert picture.info["dpi"][0] == pytest.approx(200, abs=0.1)
+    assert {"DINOv2-S · block_5", "oracle", "blendedmvs", f"{CONTROLLED} ↑"} <= texts(first[1])
+    assert b"<dc:date>" not in first[1].read_bytes()
+    with first[2].open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 14
+
+
+def test_ranking_shows_values_and_intervals_in_order(summary: pd.DataFrame) -> None:
+    plot = plots.ranking(summary, METRICS, TASK, CONTROLLED)
+    axis = plot.figure.axes[0]
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert [name.split(" · ")[0] for name in names[:4]] == [
+        *("DINOv2-S", "DINOv2-B", "CroCo v2"),
+        "oracle",
+    ]
+    points, _, (bars,) = axis.containers[0]
+    own = plot.data[(plot.data["dataset"] == "blendedmvs") & (plot.data["role"] == "backbone")]
+    assert points.get_xdata() == pytest.approx(own["value"].to_numpy())
+    ends = np.array([segment[:, 0] for segment in bars.get_segments()])
+    assert ends == pytest.approx(own[["ci_low", "ci_high"]].to_numpy())
+
+
+def test_ranking_uses_the_layer_chosen_on_val(summary: pd.DataFrame) -> None:
+    data = plots.ranking(summary, METRICS, TASK, CONTROLLED).data
+    assert set(data["split"]) == {"test"}
+    chosen = choose_layers(summary, METRICS).query(f"task == '{TASK}'")
+    backbones = data[data["role"] == "backbone"].drop_duplicates("model")
+    assert dict(zip(backbones["model"], backbones["layer"], strict=True)) == dict(
+        zip(chosen["model"], chosen["layer"], strict=True)
+    )
+
+
+def test_rows_without_interval_are_drawn_as_points(items: pd.DataFrame) -> None:
+    few = summarise(items[items["scene"].isin(["scene_001", "scene_002"])])
+    plot = plots.ranking(few, METRICS, TASK, CONTROLLED)
+    assert plot.data["ci_low"].isna().all()
+    assert len(plot.figure.axes) == 2
+
+
+def test_layer_lines_hold_every_layer_on_both_axes(summary: pd.DataFrame) -> None:
+    plot = plots.by_layer(summary, METRICS, TASK, CONTROLLED)
+    absolute, relative = plot.figure.axes[:2]
+    lines = {line.get_label(): line for line in absolute.get_lines()}
+    own = summary.query(
+        f"model == 'DINOv2-S' and dataset == 'blendedmvs' and split == 'test' "
+        f"and metric == '{CONTROLLED}'"
+    ).sort_values("layer_index")
+    assert list(np.asarray(lines["DINOv2-S"].get_xdata())) == [2, 5, 8, 11]
+    assert lines["DINOv2-S"].get_ydata() == pytest.approx(own["value"].to_numpy())
+    assert {"noise (floor)", "position (floor)", "rgb (floor)", "chance"} <= set(lines)
+    assert "oracle (floor)" not in lines
+    relative_lines = {line.get_label(): line for line in relative.get_lines()}
+    assert list(np.asarray(relative_lines["DINOv2-S"].get_xdata())) == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_many_models_leave_eight_in_colour() -> None:
+    many = summarise(items_frame(60, 5, num_scenes=4, sets_per_scene=1, angles=False))
+    plot = plots.by_layer(many, METRICS, TASK, CONTROLLED)
+    labels = [text.get_text() for text in plot.figure.legends[0].get_texts()]
+    assert "51 other backbones" in labels
+    assert len([label for label in labels if "floor" not in label]) == 8 + 3
+    backbones = many[(many["role"] == "backbone") & (many["split"] == "test")]
+    looks = highlighted(backbones, METRICS, TASK, CONTROLLED)
+    assert len(set(looks.values())) == 8
+
+
+def test_layer_types_are_lines_of_their_own(summary: pd.DataFrame) -> None:
+    names = {"block_2": "patch_embed", "block_5": "frame_0", "block_8": "frame_1"}
+    typed = summary.assign(layer=summary["layer"].replace({**names, "block_11": "global_1"}))
+    plot = plots.by_layer_type(typed, METRICS, TASK, CONTROLLED, "DINOv2-S")
+    lines = {line.get_label(): line for line in plot.figure.axes[0].get_lines()}
+    assert set(lines) == {"frame", "global", "patch_embed"}
+    assert list(np.asarray(lines["frame"].get_xdata())) == [0, 1]
+    assert lines["patch_embed"].get_linestyle() == "--"
+
+
+def test_drop_is_plain_minus_controlled(summary: pd.DataFrame) -> None:
+    plot = plots.position_drop(summary, METRICS, TASK)
+    position = plot.data[plot.data["model"] == "position"]
+    assert (position["drop"] > 0.3).all()
+    difference = plot.data["auroc"] - plot.data[CONTROLLED]
+    assert plot.data["drop"].to_numpy() == pytest.approx(difference.to_numpy())
+    assert len(plot.data) == 2 * (3 * 4 + 4)
+
+
+def test_drop_of_many_layers_shows_one_each() -> None:
+    many = summarise(items_frame(8, 12, num_scenes=4, sets_per_scene=1, angles=False))
+    plot = plots.position_drop(many, METRICS, TASK)
+    assert len(plot.figure.axes[0].get_yticks()) == 8 + 4
+
+
+def test_angles_follow_the_names_of_metrics(summary: pd.DataFrame) -> None:
+    plot = plots.by_angle(summary, METRICS, TASK, CONTROLLED)
+    ticks = [label.get_text() for label in plot.figure.axes[0].get_xticklabels()]
+    assert ticks == [name.removesuffix("deg") for name in BINS]
+    own = plot.data[(plot.data["model"] == "DINOv2-S") & (plot.data["dataset"] == "blendedmvs")]
+    assert own.sort_values("place")["value"].is_monotonic_decreasing
+
+
+def test_overview_ranks_by_goodness_in_every_column(summary: pd.DataFrame) -> None:
+    plot = plots.overview(summary, METRICS)
+    assert panel_titles(plot.figure)[0] == ""
+    names = [label.get_text() for label in plot.figure.axes[0].get_yticklabels()]
+    assert names[:3] == ["DINOv2-S", "DINOv2-B", "CroCo v2"]
+    shade = plot.figure.axes[0].collections[0].get_array()
+    assert shade is not None
+    assert np.asarray(shade).reshape(7, 4)[0].tolist() == [1.0] * 4
+
+
+def test_model_with_blanks_comes_last(summary: pd.DataFrame) -> None:
+    lost = summary[~((summary["model"] == "DINOv2-S") & (summary["dataset"] == "scannetpp"))]
+    plot = plots.overview(lost, METRICS)
+    names = [label.get_text() for label in plot.figure.axes[0].get_yticklabels()]
+    assert names[:3] == ["DINOv2-B", "CroCo v2", "DINOv2-S"]
+    assert ranked(lost.query(f"metric == '{CONTROLLED}' and role == 'backbone'"), 1)[-1] == (
+        "DINOv2-S"
+    )
+
+
+def test_cost_front_is_what_nothing_cheaper_beats(summary: pd.DataFrame) -> None:
+    prices = pd.DataFrame({"model": ["DINOv2-S", "DINOv2-B", "CroCo v2"], "ms": [20.0, 40.0, 10.0]})
+    plot = plots.cost(summary, METRICS, TASK, CONTROLLED, prices, "ms", "time [ms]")
+    front = plot.figure.axes[0].get_lines()[0]
+    assert list(np.asarray(front.get_xdata())) == [10, 20]
+    assert plot.figure.axes[0].get_xlabel() == "time [ms]"
+    assert set(plot.data["role"]) == {"backbone"}
+
+
+def test_similarity_keeps_the_order_of_layers() -> None:
+    figure = plots.layer_similarity(similarity(12)).figure
+    axis = figure.axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()][:3] == [
+        *("block_0", "block_1", "block_2")
+    ]
+    ticks = {
+        label.get_text(): y
+        for y, label in zip(axis.get_yticks(), axis.get_yticklabels(), strict=True)
+    }
+    assert ticks["block_0"] == 11.5
+    crowded = plots.layer_similarity(similarity(49)).figure.axes[0]
+    assert len(crowded.get_xticks()) == 25
+
+
+def test_forest_tells_decided_pairs_apart() -> None:
+    plot = plots.forest(pairs(), "difference")
+    open_point, full_point = (item[0] for item in plot.figure.axes[0].containers)
+    assert open_point.get_markerfacecolor() == "white"
+    assert full_point.get_markerfacecolor() != "white"
+    names = [label.get_text() for label in plot.figure.axes[0].get_yticklabels()]
+    assert names == ["A – B", "B – C"]
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_labels_are_drawn_as_they_are(items: pd.DataFrame, label: str, tmp_path: Path) -> None:
+    own = items[items["model"].isin(["DINOv2-S", "rgb"]) & (items["dataset"] == "scannetpp")]
+    own = own.assign(model=own["model"].replace("DINOv2-S", label), dataset=label)
+    plot = plots.by_layer(summarise(own), METRICS, TASK, CONTROLLED)
+    _, svg, _ = plots.save(plot, tmp_path / "figure")
+    assert short(label) in texts(svg)
+    assert len(short(label)) <= 34
+
+
+def test_hostile_labels_in_every_figure(items: pd.DataFrame) -> None:
+    renamed = items.assign(model=items["model"].replace("DINOv2-S", "$\\frac{|<b>%"))
+    for plot in every_plot(summarise(renamed)).values():
+        plot.figure.canvas.draw()
+
+
+def test_empty_frames_give_a_message(items: pd.DataFrame) -> None:
+    empty = summarise(items.head(0))
+    drawn = [
+        plots.ranking(empty, METRICS, TASK, CONTROLLED),
+        plots.by_layer(empty, METRICS, TASK, CONTROLLED),
+        plots.by_layer_type(empty, METRICS, TASK, CONTROLLED, "A"),
+        plots.position_drop(empty, METRICS, TASK),
+        plots.by_angle(empty, METRICS, TASK, CONTROLLED),
+        plots.overview(empty, METRICS),
+        plots.cost(empty, METRICS, TASK, CONTROLLED, costs(empty), "ms", "time [ms]"),
+        plots.layer_similarity(similarity(0)),
+        plots.forest(pairs().head(0), "difference"),
+    ]
+    for plot in drawn:
+        assert not plot.figure.axes
+        assert len(plot.figure.texts) == 1
+
+
+def test_metric_that_was_not_measured_gives_a_message(summary: pd.DataFrame) -> None:
+    assert not plots.ranking(summary, METRICS, TASK, "missing").figure.axes
+    assert not plots.position_drop(summary, METRICS, TASK, plain="missing").figure.axes
+
+
+def test_write_figures_draws_what_there_is_data_for(
+    summary: pd.DataFrame, items: pd.DataFrame, tmp_path: Path
+) -> None:
+    paths = plots.write_figures(summary, METRICS, tmp_path / "all")
+    names = [path.stem for path in paths if path.suffix == ".png"]
+    assert names == [
+        "depth_v1_ranking",
+        "depth_v1_by_layer",
+        f"{TASK}_v1_ranking",
+        f"{TASK}_v1_by_layer",
+        f"{TASK}_v1_position_drop",
+        f"{TASK}_v1_by_angle_{CONTROLLED}",
+        "overview",
+    ]
+    assert all(path.is_file() for path in paths)
+    assert plots.write_figures(summarise(items.head(0)), METRICS, tmp_path / "none") == []
+
+
+def test_file_names_stay_in_their_folder(items: pd.DataFrame, tmp_path: Path) -> None:
+    own = items[(items["model"] == "rgb") & (items["metric"] == CONTROLLED)]
+    metrics = METRICS.assign(task="../../etc | x")
+    paths = plots.write_figures(
+        summarise(own.assign(task="../../etc | x")), metrics, tmp_path / "figures"
+    )
+    assert {path.parent for path in paths} == {tmp_path / "figures"}
+
+
+def test_labels_of_metrics() -> None:
+    assert metric_label(METRICS, TASK, CONTROLLED) == f"{CONTROLLED} ↑"
+    assert metric_label(METRICS, "depth", "rmse_m") == "rmse_m ↓"
+    named = METRICS.assign(metric=METRICS["metric"].replace("rmse_m", "rmse"))
+    assert metric_label(named, "depth", "rmse") == "rmse [m] ↓"
+    assert metric_label(METRICS, TASK, "num_pairs") == "num_pairs"
+    assert metric_label(METRICS, TASK, "unknown") == "unknown"
+
+
+def test_importing_bench_imports_no_plotting() -> None:
+    code = (
+        "import sys, bench; bad = {'matplotlib', 'seaborn', 'scipy', 'pandas'} & set(sys.modules);"
+        "assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
