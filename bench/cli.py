@@ -162,10 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
             typer.echo(f"       {error.hint}", err=True)
         sys.exit(EXIT_USAGE)
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo(
-            "Interrupted; what was finished is kept. Run the same command to go on.", err=True
-        )
-        sys.exit(EXIT_INTERRUPTED)
+        code = EXIT_INTERRUPTED
     except Exception as error:
         # Usage errors of typer; their class lives in click or in typer, depending on its version.
         show_usage = getattr(error, "show", None)
@@ -173,4 +170,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         show_usage()
         sys.exit(EXIT_USAGE)
+    if code == EXIT_INTERRUPTED:
+        text = "Interrupted; what was finished is kept. Run the same command to go on."
+        typer.echo(text, err=True)
     sys.exit(code if isinstance(code, int) else 0)

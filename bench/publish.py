@@ -74,6 +74,6 @@ def publish(run: Path, figures: bool = True) -> Published:
         write_text(run / name, text)
         files.append(run / name)
     if figures and not frames.items.empty:
-        files.extend(plots.draw_all(frames.summary, frames.metrics, run / "figures"))
+        files.extend(plots.write_figures(frames.summary, frames.metrics, run / "figures"))
     text = tables.leaderboard_text(frames.summary, frames.metrics, frames.cells, wanted)
     return Published(tuple(files), text)

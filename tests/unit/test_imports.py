@@ -86,4 +86,5 @@ def test_one_way(part: str) -> None:
 
 def test_nobody_imports_the_command_line() -> None:
     for file in ROOT.rglob("*.py"):
-        assert "bench.cli" not in imported(file), file
+        if file.name != "__main__.py":
+            assert "bench.cli" not in imported(file), file
