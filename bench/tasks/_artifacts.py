@@ -1,0 +1,32 @@
+"""Files that tasks leave for figures and later comparisons: equal content, equal bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def scene_file(folder: Path, kind: str, scene: str, layer: str, suffix: str = ".npz") -> Path:
+    """``<kind>/<scene>--<layer>.npz``; a name that had to be changed is kept apart by its hash."""
+    return folder / kind / f"{_file_name(scene)}--{_file_name(layer)}{suffix}"
+
+
+def save_arrays(path: Path, **arrays: Any) -> None:
+    """Write a compressed .npz that appears complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    temporary.replace(path)
+
+
+def _file_name(name: str) -> str:
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80]
+    if safe == name:
+        return safe
+    return f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
