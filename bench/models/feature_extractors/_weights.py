@@ -49,12 +49,13 @@ def wanted_weights(options: ExtractorOptions, source: Source | None) -> LoadedWe
     return LoadedWeights(read_state_dict(obtain(source)), source.address)
 
 
-def one_of(table: Mapping[str, object]) -> AfterValidator:
-    """Validation of an option that names an entry of `table`."""
+def one_of(*tables: Mapping[str, object]) -> AfterValidator:
+    """Validation of an option that names an entry of one of `tables`."""
 
     def check(name: str) -> str:
-        if name not in table:
-            raise ValueError(f"unknown. {suggestion(name, table)}")
+        known = [key for table in tables for key in table]
+        if name not in known:
+            raise ValueError(f"unknown. {suggestion(name, known)}")
         return name
 
     return AfterValidator(check)
