@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from bench.datasets._files import existing
+from bench.datasets._files import existing, read_array
 from bench.errors import BenchError
 
 S = TypeVar("S", bound=np.generic)
@@ -37,8 +37,8 @@ def read_depth(path: Path, unit: float = 1.0) -> DepthMap:
         ".png": read_png16,
         ".exr": _read_exr,
         ".pfm": read_pfm,
-        ".npy": _read_npy,
-        ".npz": _read_npz,
+        ".npy": partial(read_array, name="depth"),
+        ".npz": partial(read_array, name="depth"),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -100,39 +100,21 @@ def read_pfm(path: Path) -> NDArray[np.float32]:
 
 
 def _read_exr(path: Path) -> NDArray[np.float32]:
-    # OpenCV reads this variable once, when it is imported.
-    os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
+    # Not OpenCV: its wheels come without OpenEXR since version 5.
     try:
-        import cv2
+        import OpenEXR
     except ImportError as error:
         raise BenchError(
-            f"{path}: reading EXR needs OpenCV.", "Run `pip install bench3d[exr]`."
+            f"{path}: reading EXR needs OpenEXR.", "Run `pip install bench3d[exr]`."
         ) from error
     try:
-        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
+        with OpenEXR.File(str(path), separate_channels=True) as file:
+            channels = {name: np.array(c.pixels) for name, c in file.channels().items()}
+    except (RuntimeError, ValueError) as error:
         raise BenchError(
-            f"{path}: OpenCV refuses EXR.", "Set OPENCV_IO_ENABLE_OPENEXR=1 before starting."
+            f"{path} cannot be read: {error}.", "The file is damaged; fetch it anew."
         ) from error
-    if stored is None:
-        raise BenchError(f"{path} cannot be read.", "The file is damaged; fetch it anew.")
-    return np.asarray(stored if stored.ndim == 2 else stored[..., 0], dtype=np.float32)
-
-
-def _read_npy(path: Path) -> NDArray[np.floating]:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (ValueError, OSError, EOFError) as error:
-        raise BenchError(f"{path} cannot be read: {error}.") from error
-
-
-def _read_npz(path: Path) -> NDArray[np.floating]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = archive.files
-            name = "depth" if "depth" in names else names[0]
-            if len(names) > 1 and name != "depth":
-                raise BenchError(f"{path} holds {names}, none of them called 'depth'.")
-            return np.asarray(archive[name])
-    except (ValueError, OSError, EOFError) as error:
-        raise BenchError(f"{path} cannot be read: {error}.") from error
+    first, *others = channels.values()
+    if any(not np.array_equal(first, other, equal_nan=True) for other in others):
+        raise BenchError(f"{path} has channels {sorted(channels)}; depth has one.")
+    return first.astype(np.float32)

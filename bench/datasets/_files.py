@@ -1,12 +1,15 @@
-"""Folders and text files of datasets: where data lie, and that nothing leaves its root."""
+"""Files of datasets: where data lie, that nothing leaves its root, and text, JSON and arrays."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from zipfile import BadZipFile
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from bench.errors import BenchError
@@ -95,3 +98,22 @@ def read_numbers(path: Path) -> list[list[float]]:
         if values:
             rows.append(values)
     return rows
+
+
+def read_array(path: Path, name: str) -> NDArray[Any]:
+    """The array of an .npy file, or the one called `name` of an .npz file (or its only one).
+
+    Raises:
+        BenchError: missing, damaged, without such an array, or with Python objects in it.
+    """
+    try:
+        loaded = np.load(existing(path), allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            (found,) = loaded.files if len(loaded.files) == 1 else (name,)
+            return np.asarray(loaded[found])
+    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+        raise BenchError(
+            f"{path} cannot be read: {error}.", f"Expected an array '{name}'."
+        ) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -38,6 +39,16 @@ def read_rgb(path: Path, size: tuple[int, int] | None = None, upright: bool = Fa
         _refuse_other_shape(path, colour.size[::-1], size)
         colour = colour.resize(size[::-1], Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(colour)).permute(2, 0, 1).contiguous()
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Foreground [H, W] of a mask or segmentation image: everything but 0."""
+    try:
+        with Image.open(existing(path)) as picture:
+            values = np.array(picture)
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise BenchError(f"{path} cannot be read: {error}.") from error
+    return np.asarray(values if values.ndim == 2 else values[..., :3].max(-1)) > 0
 
 
 def image_size(path: Path) -> tuple[int, int]:

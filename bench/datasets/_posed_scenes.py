@@ -31,8 +31,8 @@ class SceneOptions(BaseModel):
 
     root: folder of the data; default $BENCH_DATA/<dataset>. scenes: only these. sets: a published
     list (JSON) to use instead of drawing. num_views, sets_per_scene, seed: of the draw.
-    min_covisibility: share of a view that its neighbour in the walk must see. max_frames: of longer
-    recordings, this many frames, evenly spread, are considered.
+    min_covisibility: share of a view that its neighbour in the walk must see; None: the dataset's
+    own. max_frames: of longer recordings, this many frames, evenly spread, are considered.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,7 +43,7 @@ class SceneOptions(BaseModel):
     num_views: int = Field(4, ge=2)
     sets_per_scene: int = Field(10, ge=1)
     seed: int = 0
-    min_covisibility: float = Field(0.25, ge=0, lt=1)
+    min_covisibility: float | None = Field(None, ge=0, lt=1)
     max_frames: int = Field(100, ge=2)
 
 
@@ -81,6 +81,11 @@ class PosedScenes(ABC):
     def covisibility(self, scene: Scene) -> NDArray[np.floating]:
         """[N, N] over the scene's frames in order: share of view i seen in view j."""
         return covisibility(list(scene.frames.values()))
+
+    @property
+    def default_covisibility(self) -> float:
+        """`min_covisibility` where the options leave it open (Map-Anything's value)."""
+        return 0.25
 
     @property
     def folder(self) -> str:
@@ -132,6 +137,7 @@ class PosedScenes(ABC):
         scene, o = self.scene(name), self.options
         kept = thin(len(scene.frames), o.max_frames)
         frames = [list(scene.frames)[i] for i in kept]
+        threshold = o.min_covisibility
         seen = self.covisibility(
             Scene(name, {frame: scene.frames[frame] for frame in frames}, scene.metric)
         )
@@ -139,7 +145,7 @@ class PosedScenes(ABC):
             seen,
             o.num_views,
             o.sets_per_scene,
-            o.min_covisibility,
+            self.default_covisibility if threshold is None else threshold,
             key=f"{self.name}/{name}/{o.seed}",
         )
         if len(drawn) < o.sets_per_scene:

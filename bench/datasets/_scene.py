@@ -31,6 +31,7 @@ class Frame:
         camera_from_world: [4, 4], OpenCV axes.
         read_depth: gives z-depth [h, w] over the same field of view, 0 = unknown.
         size: (height, width) of the view; the files are brought to it. None: the image's own.
+        upright: the camera was calibrated after turning the image by its EXIF tag.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Frame:
     camera_from_world: Matrix
     read_depth: Callable[[], DepthMap] | None = None
     size: tuple[int, int] | None = None
+    upright: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Scene:
 def read_view(frame: Frame) -> View:
     """Image, depth and camera of a frame; BenchError for damaged files or impossible cameras."""
     refuse_impossible_camera(frame)
-    image = read_rgb(frame.image, frame.size)
+    image = read_rgb(frame.image, frame.size, frame.upright)
     depth = frame_depth(frame, (int(image.shape[1]), int(image.shape[2])))
     return View(
         name=frame.name,
