@@ -7,6 +7,7 @@ means; 30 and more a BCa bootstrap over scenes. NaN means unscored and is counte
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -235,6 +236,19 @@ def shown_layers(summary: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     return shown[[*keys, "layer", "chosen"]].reset_index(drop=True)
 
 
+def ranked(scores: pd.DataFrame, sign: int) -> list[str]:
+    """Models, best first, by the mean over datasets; those that lack a dataset come last.
+
+    Args:
+        scores: rows of one metric, any number of layers (the best one counts).
+        sign: see `direction`; 0 ranks as 1.
+    """
+    signed = scores.assign(value=scores["value"] * (sign or 1))
+    table = signed.pivot_table(index="model", columns="dataset", values="value", aggfunc="max")
+    means = table.mean(axis=1, skipna=False).sort_index()
+    return [str(model) for model in means.sort_values(ascending=False, kind="stable").index]
+
+
 def sign_flip_test(differences: ArrayLike, seed: int = 0) -> tuple[float, float]:
     """Two-sided paired permutation test: under the null each scene's difference may change sign.
 
@@ -247,19 +261,12 @@ def sign_flip_test(differences: ArrayLike, seed: int = 0) -> tuple[float, float]
     """
     values = np.asarray(differences, dtype=np.float64).ravel()
     values = values[~np.isnan(values)]
-    num_scenes = len(values)
-    if num_scenes == 0:
+    if len(values) == 0:
         return float("nan"), float("nan")
-    if num_scenes <= MAX_SCENES_EXACT:
-        patterns = np.arange(2**num_scenes)[:, None] >> np.arange(num_scenes) & 1
-        smallest = min(1.0, 2.0 ** (1 - num_scenes))
-    else:
-        rng = np.random.default_rng(seed)
-        patterns = rng.integers(0, 2, (NUM_FLIPS + 1, num_scenes))
-        # The observed pattern belongs to its own null distribution: p is never 0.
-        patterns[0] = 1
-        smallest = 1.0 / (NUM_FLIPS + 1)
-    sums = np.abs((2.0 * patterns - 1.0) @ values)
+    signs = _sign_patterns(len(values), seed)
+    sums = np.abs(signs @ values)
+    exact = len(values) <= MAX_SCENES_EXACT
+    smallest = min(1.0, 2.0 / len(signs)) if exact else 1.0 / len(signs)
     # Patterns that tie in exact arithmetic must not be split by rounding.
     observed = abs(values.sum()) - 1e-12 * np.abs(values).sum()
     return float((sums >= observed).mean()), smallest
@@ -279,6 +286,18 @@ def holm(p_values: ArrayLike) -> Floats:
     return adjusted
 
 
+@lru_cache(maxsize=8)
+def _sign_patterns(num_scenes: int, seed: int) -> Floats:
+    """All sign patterns [patterns, scenes], or the observed one and a seeded sample of them."""
+    if num_scenes <= MAX_SCENES_EXACT:
+        bits = np.arange(2**num_scenes)[:, None] >> np.arange(num_scenes) & 1
+    else:
+        bits = np.random.default_rng(seed).integers(0, 2, (NUM_FLIPS + 1, num_scenes))
+        # The observed pattern belongs to its own null distribution: p is never 0.
+        bits[0] = 1
+    return (2 * bits - 1).astype(np.float64)
+
+
 def _student_t(values: Floats, level: float) -> tuple[Floats, Floats]:
     num_scenes = values.shape[1]
     half = stats.t.ppf((1 + level) / 2, num_scenes - 1) * values.std(axis=1, ddof=1)
@@ -287,6 +306,7 @@ def _student_t(values: Floats, level: float) -> tuple[Floats, Floats]:
     return mean - half, mean + half
 
 
+@lru_cache(maxsize=8)
 def _resampling_shares(num_scenes: int, seed: int) -> Floats:
     """How often each resample draws each scene, as a share [scenes, resamples]."""
     draws = np.random.default_rng(seed).integers(0, num_scenes, (NUM_RESAMPLES, num_scenes))

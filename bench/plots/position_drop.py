@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.plots.figure import DARK, GREY, Plot, chance, colours, message, panels, short, styled
-from bench.plots.selection import ranked, shown_scores, test_scores
+from bench.plots.selection import shown_scores, test_scores
+from bench.stats import ranked
 
 _ROW_INCHES = 0.13
 _MAX_ROWS = 72

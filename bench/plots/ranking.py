@@ -17,8 +17,8 @@ from bench.plots.figure import (
     styled,
     with_intervals,
 )
-from bench.plots.selection import ranked, shown_scores
-from bench.stats import direction
+from bench.plots.selection import shown_scores
+from bench.stats import direction, ranked
 
 _ROW_INCHES = 0.155
 _LOOKS = {"backbone": ("o", True), "floor": ("s", False), "ceiling": ("D", False)}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.plots.figure import MARKERS, colours
-from bench.stats import at_chosen_layers, direction, shown_layers
+from bench.stats import at_chosen_layers, direction, ranked, shown_layers
 
 MAX_HIGHLIGHTED = 8
 
@@ -24,18 +24,6 @@ def shown_scores(
     """The same at one layer per model: chosen on val scenes, else the last."""
     own = summary[summary["task"] == task]
     return at_chosen_layers(test_scores(own, task, names), shown_layers(own, metrics))
-
-
-def ranked(scores: pd.DataFrame, sign: int) -> list[str]:
-    """Models, best first, by the mean over datasets; those that lack a dataset come last.
-
-    Args:
-        scores: rows of one metric, any number of layers (the best one counts).
-    """
-    signed = scores.assign(value=scores["value"] * (sign or 1))
-    table = signed.pivot_table(index="model", columns="dataset", values="value", aggfunc="max")
-    means = table.mean(axis=1, skipna=False).sort_index()
-    return [str(model) for model in means.sort_values(ascending=False, kind="stable").index]
 
 
 def highlighted(

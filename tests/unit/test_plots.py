@@ -16,8 +16,8 @@ from PIL import Image
 
 from bench import plots
 from bench.plots.figure import metric_label, short
-from bench.plots.selection import highlighted, ranked
-from bench.stats import choose_layers, summarise
+from bench.plots.selection import highlighted
+from bench.stats import choose_layers, ranked, summarise
 from tests.unit.hostile import HOSTILE
 from tests.unit.synthetic_frames import BINS, TASK, items_frame, metrics_frame
 
