@@ -58,7 +58,7 @@ def shoot(
     rotation = camera_from_world[:3, :3]
     directions = pixels @ np.linalg.inv(intrinsics).T @ rotation
     origin = -rotation.T @ camera_from_world[:3, 3]
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         distances = (np.sign(directions) * HALF - origin) / directions
     depth = np.where(directions == 0, np.inf, distances).min(-1)
     points = origin + depth[..., None] * directions

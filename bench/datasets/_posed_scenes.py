@@ -150,7 +150,7 @@ class PosedScenes(ABC):
         )
         if len(drawn) < o.sets_per_scene:
             logger.warning(
-                "%s: scene '%s' has %d of %d view sets; its %d frames overlap too little.",
+                "%s: scene '%s' has %d of %d view sets; its %d frames allow no more.",
                 self.name, name, len(drawn), o.sets_per_scene, len(frames),
             )  # fmt: skip
         for index, views in enumerate(drawn):

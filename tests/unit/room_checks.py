@@ -17,17 +17,11 @@ def assert_same_view(
 
     depth_quantum: step of the file's depth, in metres.
     """
-    assert view.size == truth.size
+    assert_same_camera(view, truth, exact_image)
     assert view.depth is not None
     assert view.intrinsics is not None
     assert view.camera_from_world is not None
-    assert view.image.dtype == torch.uint8
     assert view.depth.dtype == torch.float32
-    assert view.intrinsics.dtype == view.camera_from_world.dtype == torch.float64
-    if exact_image:
-        assert (view.image.permute(1, 2, 0).numpy() == truth.image).all()
-    np.testing.assert_allclose(view.intrinsics.numpy(), truth.intrinsics, atol=1e-9)
-    np.testing.assert_allclose(view.camera_from_world.numpy(), truth.camera_from_world, atol=1e-9)
     np.testing.assert_allclose(view.depth.numpy(), truth.depth, atol=depth_quantum / 2 + 1e-6)
     points = world_points(view.depth, view.intrinsics, view.camera_from_world).numpy()
     exact = world_points(
@@ -36,3 +30,16 @@ def assert_same_view(
         torch.from_numpy(truth.camera_from_world),
     ).numpy()
     assert np.abs(points - exact).max() < 1e-4 + depth_quantum
+
+
+def assert_same_camera(view: View, truth: RoomView, exact_image: bool = True) -> None:
+    """Same image, intrinsics and pose; the last two to 1e-9."""
+    assert view.size == truth.size
+    assert view.intrinsics is not None
+    assert view.camera_from_world is not None
+    assert view.image.dtype == torch.uint8
+    assert view.intrinsics.dtype == view.camera_from_world.dtype == torch.float64
+    if exact_image:
+        assert (view.image.permute(1, 2, 0).numpy() == truth.image).all()
+    np.testing.assert_allclose(view.intrinsics.numpy(), truth.intrinsics, atol=1e-9)
+    np.testing.assert_allclose(view.camera_from_world.numpy(), truth.camera_from_world, atol=1e-9)
