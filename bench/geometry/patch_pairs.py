@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.geometry.voxels import DEAD_ZONE, VoxelPatches, chebyshev
+from bench.geometry.voxels import DEAD_ZONE, VoxelPatches
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,21 @@ def same_voxel_pairs(patches: VoxelPatches) -> tuple[Tensor, Tensor]:
 
 
 def are_far(patches: VoxelPatches, first: Tensor, second: Tensor) -> Tensor:
-    """Whether the voxels of two patches lie outside each other's dead zone."""
-    return chebyshev(patches.index[first], patches.index[second]) > DEAD_ZONE
+    """Whether the points of two patches are more than ``DEAD_ZONE`` voxels apart.
+
+    So are all patches outside each other's neighbourhood of voxels, and some inside it.
+    """
+    between = patches.point[first] - patches.point[second]
+    return between.square().sum(-1) > DEAD_ZONE**2
 
 
 def sample_far_pairs(
-    patches: VoxelPatches, num_far: int, limit: int, rng: np.random.Generator
+    patches: VoxelPatches, at_least: int, limit: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """At most `limit` pairs of different views outside the dead zone, uniformly, none twice.
+    """At most `limit` far pairs of different views, uniformly, none twice.
 
-    num_far: how many such pairs there are (known exactly from ``pair_sums``).
+    at_least: how many far pairs there are at least, known exactly in voxel indices from
+    ``pair_sums``. Where far pairs are rarer than one in a hundred, some may be missed.
     """
     sizes = np.diff(patches.starts)
     view_pairs = np.array(list(combinations(range(patches.num_views), 2)), dtype=int).reshape(-1, 2)
@@ -101,8 +106,8 @@ def sample_far_pairs(
     total = int(blocks.sum())
     # Drawing without regard to distance and then dropping near pairs keeps the sample uniform; a
     # fifth more than needed makes a short draw all but impossible.
-    draws = min(total, math.ceil(1.2 * limit * total / max(num_far, 1)) + 100)
-    number = rng.choice(total, draws, replace=False) if num_far else np.empty(0, dtype=np.int64)
+    tries = min(1.2 * total / max(at_least, 1), 100) * limit + 1000
+    number = rng.choice(total, min(total, math.ceil(tries)), replace=False)
     block = np.searchsorted(blocks.cumsum(), number, side="right")
     inside = number - (blocks.cumsum() - blocks)[block]
     a, b = view_pairs[block].T

@@ -1,8 +1,9 @@
 """AUROC in which place in the image cannot help: same-cell controls.
 
 A positive joins cell p of view a with cell q of view b. Its controls join the same two cells in all
-other ordered pairs of views, (b, a) included, where both have points and these lie outside the dead
-zone. A function of (p, q) alone is equal on a positive and on its controls, so it scores one half.
+other ordered pairs of views, (b, a) included, where both have points and these are more than two
+voxels apart. A function of (p, q) alone is equal on a positive and on its controls, so it scores
+one half.
 """
 
 from __future__ import annotations

@@ -11,38 +11,40 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-#: Voxels at most this far apart (Chebyshev distance of the indices) are neither the same place nor
-#: surely different places: the 5 x 5 x 5 neighbourhood.
+#: Two patches are at different places if they are more than this many voxels apart: in voxel
+#: indices (Chebyshev distance), outside each other's 5 x 5 x 5 neighbourhood. What lies between the
+#: same voxel and a different place is neither.
 DEAD_ZONE = 2
 
 
-def floor_indices(points: Tensor, size: float) -> Tensor:
-    """Voxel indices [N, 3] of points [N, 3]; voxel (0, 0, 0) starts at the world's origin."""
-    return (points / size).floor().long()
+def floor_indices(points: Tensor) -> Tensor:
+    """Voxel indices [N, 3] of points [N, 3] in voxels; the first starts at the world's origin."""
+    return points.floor().long()
 
 
-def rounded_indices(points: Tensor, size: float, margin: float = 0.1) -> Tensor:
+def rounded_indices(points: Tensor, margin: float = 0.1) -> Tensor:
     """Voxel indices [N, 3] as 3DFeatProbe counts them: rounded, from the points' padded box.
 
-    The box is widened by `margin` times its extent on each side.
+    The box is widened by `margin` times its extent on each side. points [N, 3] are in voxels.
     """
     if not len(points):
         return points.long()
     low, high = points.amin(0), points.amax(0)
-    return ((points - (low - margin * (high - low))) / size).round().long()
+    return (points - (low - margin * (high - low))).round().long()
 
 
 @dataclass(frozen=True)
 class VoxelPatches:
     """The patches of a view set that have a point, view by view in raster order.
 
-    view, cell: int64 [N], the patch's view and its place in that view's raster; index: int64
-    [N, 3], its voxel.
+    view, cell: int64 [N], the patch's view and its place in that view's raster; point: float64
+    [N, 3], its world point in voxels; index: int64 [N, 3], its voxel.
     """
 
     num_views: int
     view: Tensor
     cell: Tensor
+    point: Tensor
     index: Tensor
 
     def __len__(self) -> int:
@@ -62,26 +64,18 @@ class VoxelPatches:
         return torch.cat(rows)
 
 
-def voxelize(points: Sequence[Tensor], indices_of: Callable[[Tensor], Tensor]) -> VoxelPatches:
+def voxelize(
+    points: Sequence[Tensor], side: float, rule: Callable[[Tensor], Tensor] = floor_indices
+) -> VoxelPatches:
     """Patches with a point among points [rows, cols, 3] per view, NaN where there is none.
 
-    indices_of: voxel indices [N, 3] of points [N, 3] of all views together.
+    side: of a voxel, in the points' unit. rule: voxel indices of all points together, in voxels.
     """
-    flat = [view.reshape(-1, 3) for view in points]
+    flat = [view.reshape(-1, 3) / side for view in points]
     cells = [view.isfinite().all(-1).nonzero()[:, 0] for view in flat]
     views = [torch.full_like(cell, number) for number, cell in enumerate(cells)]
-    located = [view[cell] for view, cell in zip(flat, cells, strict=True)]
-    return VoxelPatches(
-        num_views=len(points),
-        view=torch.cat(views),
-        cell=torch.cat(cells),
-        index=indices_of(torch.cat(located)),
-    )
-
-
-def chebyshev(index_a: Tensor, index_b: Tensor) -> Tensor:
-    """Chebyshev distance of voxel indices [..., 3]."""
-    return (index_a - index_b).abs().amax(-1)
+    located = torch.cat([view[cell] for view, cell in zip(flat, cells, strict=True)])
+    return VoxelPatches(len(points), torch.cat(views), torch.cat(cells), located, rule(located))
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,6 @@ from bench.geometry.position_control import (
 )
 from bench.geometry.voxels import (
     VoxelPatches,
-    floor_indices,
     group_by_voxel,
     rounded_indices,
     voxelize,
@@ -60,7 +59,11 @@ def random_patches(seed: int, num_views: int, num_cells: int, extent: int) -> Vo
     rng = torch.Generator().manual_seed(seed)
     points = torch.rand(num_views, num_cells, 1, 3, generator=rng, dtype=torch.float64) * extent
     points[torch.rand(num_views, num_cells, 1, generator=rng) < 0.3] = NAN
-    return voxelize(list(points), lambda p: floor_indices(p, 1.0))
+    return voxelize(list(points), 1.0)
+
+
+def slow_far(patches: VoxelPatches, i: int, j: int) -> bool:
+    return float((patches.point[i] - patches.point[j]).square().sum()) > 4
 
 
 def slow_pairs(patches: VoxelPatches) -> dict[tuple[int, int], int]:
@@ -127,13 +130,13 @@ def test_depth_gap_tells_an_edge_from_a_slope() -> None:
 
 def test_floor_has_a_fixed_origin() -> None:
     points = torch.tensor([[-0.01, 0.0, 0.99], [0.09, 0.1, -0.1]], dtype=torch.float64)
-    assert floor_indices(points, 0.1).tolist() == [[-1, 0, 9], [0, 1, -1]]
+    assert voxelize([points[None]], 0.1).index.tolist() == [[-1, 0, 9], [0, 1, -1]]
 
 
 def test_legacy_rounds_from_the_padded_box() -> None:
     points = torch.tensor([[0.0, 0, 0], [10, 0, 0], [4.6, 0, 0]], dtype=torch.float64)
-    assert rounded_indices(points, 1.0)[:, 0].tolist() == [1, 11, 6]
-    assert rounded_indices(points[:0], 1.0).shape == (0, 3)
+    assert rounded_indices(points)[:, 0].tolist() == [1, 11, 6]
+    assert rounded_indices(points[:0]).shape == (0, 3)
 
 
 @given(seed=st.integers(0, 10_000), views=st.integers(1, 4), extent=st.integers(1, 9))
@@ -174,7 +177,7 @@ def test_means_keep_their_digits_in_one_crowded_voxel() -> None:
     rng = torch.Generator().manual_seed(0)
     index = torch.zeros(4 * 1369, 3, dtype=torch.long)
     view = torch.arange(4).repeat_interleave(1369)
-    patches = VoxelPatches(4, view, torch.arange(1369).repeat(4), index)
+    patches = VoxelPatches(4, view, torch.arange(1369).repeat(4), index.double(), index)
     rows = 10 + torch.randn(len(patches), 64, generator=rng)
     unit = normalize_(rows, scorable(rows))
     groups = group_by_voxel(patches)
@@ -199,8 +202,10 @@ def test_negatives_are_far_distinct_and_as_many_as_asked(
     seed: int, extent: int, limit: int
 ) -> None:
     patches = random_patches(seed, 3, 12, extent)
-    far = {pair for pair, distance in slow_pairs(patches).items() if distance > 2}
-    first, second = sample_far_pairs(patches, len(far), limit, np.random.default_rng(seed))
+    pairs = slow_pairs(patches)
+    far = {pair for pair in pairs if slow_far(patches, *pair)}
+    sure = sum(distance > 2 for distance in pairs.values())
+    first, second = sample_far_pairs(patches, sure, limit, np.random.default_rng(seed))
     drawn = list(zip(first.tolist(), second.tolist(), strict=True))
     assert len(drawn) == len(set(drawn)) == min(limit, len(far))
     assert far.issuperset(drawn)
@@ -208,7 +213,7 @@ def test_negatives_are_far_distinct_and_as_many_as_asked(
 
 def test_negatives_are_uniform() -> None:
     patches = random_patches(1, 3, 12, 6)
-    far = [pair for pair, distance in slow_pairs(patches).items() if distance > 2]
+    far = [pair for pair in slow_pairs(patches) if slow_far(patches, *pair)]
     rng = np.random.default_rng(0)
     times = dict.fromkeys(far, 0)
     for _ in range(2000):
@@ -292,7 +297,7 @@ def slow_position_controlled(patches: VoxelPatches, rows: Tensor) -> dict[tuple[
             k, m = at.get((a, p)), at.get((b, q))
             if k is None or m is None or zero[k] or zero[m]:
                 continue
-            if (patches.index[k] - patches.index[m]).abs().max() > 2:
+            if slow_far(patches, k, m):
                 margin = float(unit[i] @ unit[j] - unit[k] @ unit[m])
                 wins.append(0.5 if abs(margin) <= 1e-6 else float(margin > 0))
         shares[i, j] = float(np.mean(wins)) if wins and not zero[i] and not zero[j] else NAN
@@ -329,7 +334,7 @@ def test_too_few_scored_positives_are_no_score() -> None:
 def test_no_points_give_no_pairs(empty: int) -> None:
     patches = voxelize(
         [torch.full((2, 2, 3), NAN)] * empty + [torch.full((2, 2, 3), NAN)],
-        lambda p: floor_indices(p, 1.0),
+        1.0,
     )
     groups = group_by_voxel(patches)
     sums = pair_sums(torch.ones(0, 4), groups)
@@ -346,7 +351,7 @@ def test_no_points_give_no_pairs(empty: int) -> None:
 def test_gather_follows_the_patches() -> None:
     points = torch.zeros(2, 2, 2, 3, dtype=torch.float64)
     points[0, 0, 1] = NAN
-    patches = voxelize(list(points), lambda p: floor_indices(p, 1.0))
+    patches = voxelize(list(points), 1.0)
     tokens = [torch.arange(4.0).view(2, 2, 1), torch.arange(4.0, 8.0).view(2, 2, 1)]
     assert patches.gather(tokens)[:, 0].tolist() == [0, 2, 3, 4, 5, 6, 7]
     assert replace(patches, num_views=2).starts == (0, 3, 7)
