@@ -33,6 +33,9 @@ class Aggregator(nn.Module):
 
     Args:
         patch_embed: see `bench.models.vggt.patch_embed` for its contract.
+
+    Raises:
+        BenchError: a number of heads that does not suit the width.
     """
 
     def __init__(
@@ -67,6 +70,11 @@ class Aggregator(nn.Module):
         self.frame_blocks = blocks()
         self.global_blocks = blocks()
         self.head_dim = embed_dim // options.num_heads
+        if self.head_dim % 4:
+            raise BenchError(
+                f"Heads of {self.head_dim} channels cannot be rotated along two axes.",
+                "embed_dim / num_heads must be a multiple of 4.",
+            )
 
     @property
     def layer_names(self) -> tuple[str, ...]:

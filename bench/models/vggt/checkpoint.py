@@ -12,16 +12,15 @@ from torch import Tensor, nn
 
 from bench.errors import BenchError
 from bench.models.checkpoints import (
-    PACKAGE_SCHEME,
     SUFFIXES,
     check_keys,
     load_strictly,
     read_state_dict,
     resolve_path,
 )
+from bench.models.sources import Source, obtain
 
 HEADS = ("camera", "depth", "point", "track")
-WEIGHT_FILES = ("model.safetensors", "model.pt")
 CONFIG_FILE = "config.json"
 SWAPPED_PREFIX = "aggregator.patch_embed.model."
 #: Pixel constants that training runs with a swapped backbone stored, one of them misspelt.
@@ -47,19 +46,17 @@ class Checkpoint:
 def open_checkpoint(source: str | Path) -> Checkpoint:
     """Read a local file or folder, or a hub repository ``owner/name``.
 
+    A local folder may hold a ``config.json`` with options of the model.
+
     Raises:
         BenchError: nothing there, or nothing that holds weights.
     """
     name = str(source)
-    local = Path(name).expanduser()
-    is_local = name.startswith(PACKAGE_SCHEME) or local.exists() or local.suffix in SUFFIXES
-    if not is_local and name.count("/") == 1 and not name.startswith((".", "~", "/")):
-        return _open_files(_hub_file(name, WEIGHT_FILES), _hub_file(name, (CONFIG_FILE,)), name)
+    if _is_hub_repository(name):
+        return Checkpoint(read_state_dict(obtain(Source("hub", name))), {})
     path = resolve_path(name)
-    if path.is_file():
-        return _open_files(path, None, name)
-    weights = _first_existing(path, WEIGHT_FILES)
-    return _open_files(weights, _first_existing(path, (CONFIG_FILE,)), name)
+    config = path / CONFIG_FILE
+    return Checkpoint(read_state_dict(path), _read_config(config) if config.is_file() else {})
 
 
 def fit_to_model(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
@@ -93,56 +90,22 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str) -> Non
     load_strictly(model, state, source)
 
 
-def _open_files(weights: Path | None, config: Path | None, source: str) -> Checkpoint:
-    if weights is None:
-        raise BenchError(
-            f"{source} holds no VGGT weights.", f"Expected one of {', '.join(WEIGHT_FILES)}."
-        )
-    state = read_state_dict(weights)
-    if config is None:
-        return Checkpoint(state, {})
+def _is_hub_repository(name: str) -> bool:
+    """Whether a name is ``owner/name``, and not a file or folder here."""
+    path = Path(name).expanduser()
+    if path.exists() or path.suffix in SUFFIXES or path.is_absolute():
+        return False
+    return name.count("/") == 1 and not name.startswith(".")
+
+
+def _read_config(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(config.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BenchError(
-            f"{CONFIG_FILE} of {source} is not JSON ({error}).", "Repair or remove it."
-        ) from error
+        raise BenchError(f"{path} is not JSON ({error}).", "Repair or remove it.") from error
     if not isinstance(found, dict):
-        raise BenchError(
-            f"{CONFIG_FILE} of {source} holds no options.", "Expected an object of VGGT's options."
-        )
-    return Checkpoint(state, found)
-
-
-def _first_existing(folder: Path, names: tuple[str, ...]) -> Path | None:
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def _hub_file(repository: str, names: tuple[str, ...]) -> Path | None:
-    """The first of `names` that the hub repository has, from the cache where it is there.
-
-    Raises:
-        BenchError: no such repository, or the hub is out of reach.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
-
-    for name in names:
-        try:
-            return Path(hf_hub_download(repository, name))
-        except RemoteEntryNotFoundError:
-            continue
-        except LocalEntryNotFoundError as error:
-            raise BenchError(
-                f"{repository} is not in the local cache, and the model hub cannot be reached.",
-                "Go online, or name a local folder or file.",
-            ) from error
-        except Exception as error:
-            raise BenchError(
-                f"{repository} cannot be had from the model hub ({type(error).__name__}).",
-                "Check the name and your access, or name a local folder or file.",
-            ) from error
-    return None
+        raise BenchError(f"{path} holds no options.", "Expected an object of VGGT's options.")
+    return found
 
 
 def _rename_transformers(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:

@@ -140,3 +140,11 @@ class TrackHeadOptions(DPTFeatureOptions):
     depth: PositiveInt = 6
     num_heads: PositiveInt = 8
     num_virtual_tracks: PositiveInt = 64
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrackHeadOptions:
+        if self.hidden_size % self.num_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}"
+            )
+        return self

@@ -78,7 +78,8 @@ def build_swapped_patch_embed(
         config: ``model_id`` and, if wanted, ``model_config``.
 
     Raises:
-        BenchError: unknown key or model, or a backbone whose patch size or width is not VGGT's.
+        BenchError: unknown key or model, intermediate layers asked for, or a backbone whose patch
+            size or width is not VGGT's.
     """
     from bench.models import EXTRACTOR_PREFIX, get_model_from_model_id
 
@@ -95,6 +96,11 @@ def build_swapped_patch_embed(
             f"Name one as {EXTRACTOR_PREFIX}<name>; see `bench list models`.",
         )
     options = {**(config.get("model_config") or {}), "preprocess_images": True}
+    if options.get("layers") is not None:
+        raise BenchError(
+            f"VGGT patch_embed_config: {model_id} was asked for intermediate layers.",
+            "Leave out layers: the final output becomes the patch embedding.",
+        )
     extractor = get_model_from_model_id(model_id, options)
     check_patch_embed(extractor, model_id, patch_size=patch_size, embed_dim=embed_dim)
     return extractor
@@ -104,7 +110,7 @@ def check_patch_embed(extractor: nn.Module, name: str, *, patch_size: int, embed
     """Raise BenchError unless `extractor` can give VGGT its patch tokens."""
     if getattr(extractor, "scope", "image") != "image":
         raise BenchError(
-            f"{name} needs more than one image at a time and cannot embed patches.",
+            f"{name} works on whole view sets and cannot embed the patches of an image.",
             "Choose an extractor that sees each image alone.",
         )
     for what, wanted in (("patch_size", patch_size), ("embed_dim", embed_dim)):

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.errors import BenchError
-
 
 @dataclass(frozen=True)
 class AxialRotation:
@@ -28,16 +26,7 @@ class AxialRotation:
 
 
 def axial_rotation(positions: Tensor, head_dim: int, base: float) -> AxialRotation:
-    """Rotation for tokens at integer positions (y, x) [N, 2].
-
-    Raises:
-        BenchError: a head width that cannot be split into two axes of channel pairs.
-    """
-    if head_dim % 4:
-        raise BenchError(
-            f"A head of {head_dim} channels cannot be rotated along two axes.",
-            "embed_dim / num_heads must be a multiple of 4.",
-        )
+    """Rotation for tokens at integer positions (y, x) [N, 2]; `head_dim` is a multiple of 4."""
     exponents = torch.arange(head_dim // 4, device=positions.device, dtype=torch.float32)
     angles = positions[..., None].float() * base ** (-exponents / (head_dim // 4))
     return AxialRotation(angles.cos(), angles.sin())
