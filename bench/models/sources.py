@@ -71,11 +71,26 @@ def identity(source: Source) -> str | None:
     A hub repository is identified by its commit, any other file by its sha256.
     """
     if source.kind == "hub":
-        commit = _hub_commit(source.address)
+        commit = hub_commit(source.address)
         return f"hub:{source.address}@{commit}" if commit else None
     path = local_weights(source)
     digest = source.sha256 if path is None else fingerprint_file(path)
     return f"file:{digest}" if digest else None
+
+
+def hub_commit(repository: str) -> str | None:
+    """Commit of a hub repository in the local cache, else on the hub; None if out of reach."""
+    from huggingface_hub import HfApi
+
+    path = _in_hub_cache(repository)
+    if path is not None:
+        return path.as_posix().partition("/snapshots/")[2].partition("/")[0]
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
+        return None
+    try:
+        return HfApi().model_info(repository, timeout=5).sha
+    except Exception:
+        return None
 
 
 def check_bytes(path: Path, source: Source) -> Path:
@@ -99,38 +114,28 @@ def _in_hub_cache(repository: str) -> Path | None:
     return None
 
 
-def _hub_commit(repository: str) -> str | None:
-    """Commit of a hub repository in the local cache, else on the hub; None if out of reach."""
-    from huggingface_hub import HfApi
-
-    path = _in_hub_cache(repository)
-    if path is not None:
-        return path.as_posix().partition("/snapshots/")[2].partition("/")[0]
-    if os.environ.get("HF_HUB_OFFLINE") == "1":
-        return None
-    try:
-        return HfApi().model_info(repository, timeout=5).sha
-    except Exception:
-        return None
-
-
 def _from_hub(repository: str) -> Path:
+    """The cached file if there is one, so that a run never changes weights by itself."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError
 
+    cached = _in_hub_cache(repository)
+    if cached is not None:
+        return cached
+    if hub_commit(repository) is None:
+        # Asked first, because a download retries for half a minute.
+        raise BenchError(
+            f"{repository} is not in the local cache, and the model hub does not give it out.", HINT
+        )
     try:
         for name in WEIGHT_FILES:
             try:
                 path = Path(hf_hub_download(repository, name))
-            except RemoteEntryNotFoundError:
+            except EntryNotFoundError:
                 continue
             for shard in _shards(path):
                 hf_hub_download(repository, shard)
             return path
-    except LocalEntryNotFoundError as error:
-        raise BenchError(
-            f"{repository} is not in the local cache, and the model hub cannot be reached.", HINT
-        ) from error
     except Exception as error:
         raise BenchError(
             f"{repository} cannot be had from the model hub ({type(error).__name__}).", HINT

@@ -56,9 +56,10 @@ def encode_blocks(
             yield name, split_prefix(norm(tokens) if norm is not None else tokens, prefix)
 
 
-def split_prefix(tokens: Tensor, prefix: int) -> Tokens:
-    """All tokens [N, prefix + P, D] as class token, patches, and all."""
-    return Tokens(patches=tokens[:, prefix:], cls=tokens[:, 0] if prefix else None, every=tokens)
+def split_prefix(tokens: Tensor, prefix: int, *, has_cls: bool = True) -> Tokens:
+    """Class token (the first, if there is one), patches, and all of [N, prefix + P, D]."""
+    cls = tokens[:, 0] if prefix and has_cls else None
+    return Tokens(patches=tokens[:, prefix:], cls=cls, every=tokens)
 
 
 def last_hidden_state(model: nn.Module, images: Tensor, **more: object) -> Tensor:
