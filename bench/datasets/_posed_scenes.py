@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.datasets._check import Problem, frame_problems
 from bench.datasets._covisibility import covisibility
 from bench.datasets._files import find_root
 from bench.datasets._lists import read_list, sorted_refs
@@ -22,8 +23,6 @@ from bench.errors import BenchError
 from bench.options import parse_options
 from bench.registry import suggestion
 from bench.types import Split, ViewSet, ViewSetRef
-
-logger = logging.getLogger(__name__)
 
 
 class SceneOptions(BaseModel):
@@ -125,13 +124,35 @@ class PosedScenes(ABC):
     def load(self, ref: ViewSetRef) -> ViewSet:
         return read_view_set(self.name, self.scene(ref.scene), ref)
 
+    def problems(self) -> Iterator[Problem]:
+        """Every frame of every chosen scene that is damaged, impossible or left out."""
+        for name in self.chosen_scenes():
+            try:
+                scene = self.scene(name)
+            except BenchError as error:
+                yield Problem(name, str(error))
+                continue
+            for frame in scene.frames.values():
+                yield from frame_problems(frame, f"{name}: {frame.name}")
+            for reason, count in sorted(Counter(scene.left_out.values()).items()):
+                yield Problem(name, f"{count} frames are left out: {reason}", "note")
+        if self.options.sets is None:
+            yield from self._shortfalls()
+
     @cached_property
     def _refs(self) -> tuple[ViewSetRef, ...]:
         if self.options.sets is not None:
             wanted = self.options.scenes
             listed = read_list(Path(self.options.sets).expanduser())
             return tuple(ref for ref in listed if wanted is None or ref.scene in wanted)
-        return sorted_refs(ref for name in self.chosen_scenes() for ref in self._draw(name))
+        refs = sorted_refs(ref for name in self.chosen_scenes() for ref in self._draw(name))
+        if not refs:
+            raise BenchError(
+                f"Dataset '{self.name}': no scene in {self.root} has {self.options.num_views} "
+                "views that overlap.",
+                "Lower `min_covisibility` or `num_views`, or run `bench data check`.",
+            )
+        return refs
 
     def _draw(self, name: str) -> Iterator[ViewSetRef]:
         scene, o = self.scene(name), self.options
@@ -148,11 +169,15 @@ class PosedScenes(ABC):
             self.default_covisibility if threshold is None else threshold,
             key=f"{self.name}/{name}/{o.seed}",
         )
-        if len(drawn) < o.sets_per_scene:
-            logger.warning(
-                "%s: scene '%s' has %d of %d view sets; its %d frames allow no more.",
-                self.name, name, len(drawn), o.sets_per_scene, len(frames),
-            )  # fmt: skip
         for index, views in enumerate(drawn):
             names = tuple(frames[view] for view in views)
             yield ViewSetRef(name, f"{index:03d}", self.split(name), names)
+
+    def _shortfalls(self) -> Iterator[Problem]:
+        """Scenes that have fewer view sets than were asked for."""
+        drawn = Counter(ref.scene for ref in self._refs)
+        wanted = self.options.sets_per_scene
+        for name in self.chosen_scenes():
+            if drawn[name] < wanted:
+                what = f"has {drawn[name]} of {wanted} view sets; its frames allow no more"
+                yield Problem(name, what, "note")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +45,17 @@ class Frame:
 
 @dataclass(frozen=True)
 class Scene:
-    """Frames by name, in the order of the recording. metric: poses and depths are in metres."""
+    """Frames by name, in the order of the recording.
+
+    Attributes:
+        metric: poses and depths are in metres.
+        left_out: frames that cannot be used and why, for example because tracking was lost.
+    """
 
     name: str
     frames: Mapping[str, Frame]
     metric: bool = True
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_view(frame: Frame) -> View:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from bench.datasets._check import check
 from bench.datasets._lists import list_hash, write_list
 from bench.datasets.posed_rgbd import PosedRGBD
 from bench.errors import BenchError
@@ -195,11 +196,14 @@ def test_a_published_list_replaces_the_draw(tmp_path: Path) -> None:
             stale.load(ref)
 
 
-def test_shortfall_is_announced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_more_sets_than_the_frames_allow(tmp_path: Path) -> None:
     save_cameras_json(tmp_path, room(3))
-    refs = PosedRGBD(root=str(tmp_path), num_views=3, min_covisibility=0.0).view_sets()
-    assert len(refs) == 1
-    assert "1 of 10 view sets" in caplog.text
+    dataset = PosedRGBD(root=str(tmp_path), num_views=3, min_covisibility=0.0)
+    assert len(dataset.view_sets()) == 1
+    (note,) = check(dataset)
+    assert "has 1 of 10 view sets" in note.what
+    with pytest.raises(BenchError, match="has 4 views that overlap"):
+        PosedRGBD(root=str(tmp_path)).view_sets()
 
 
 def test_splits(tmp_path: Path) -> None:

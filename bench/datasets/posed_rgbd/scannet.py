@@ -30,14 +30,17 @@ def read(folder: Path, name: str) -> Scene:
     intrinsics = half_pixel_centres(read_matrix(folder / "intrinsic" / "intrinsic_depth.txt"))
     sizes = (image_size(path) for path in sorted((folder / "depth").glob("*.png")))
     size = next(sizes, None)
-    frames = {}
+    frames: dict[str, Frame] = {}
+    left_out: dict[str, str] = {}
     for pose_file in sorted((folder / "pose").glob("*.txt"), key=_number):
         frame = read_frame(folder, pose_file.stem, intrinsics, size)
         if np.isfinite(frame.camera_from_world).all():
             frames[frame.name] = frame
+        else:
+            left_out[frame.name] = "the pose is not finite"
     if not frames:
         raise BenchError(f"{folder}: no frame has a finite pose in pose/.")
-    return Scene(name, frames)
+    return Scene(name, frames, left_out=left_out)
 
 
 def read_frame(

@@ -31,22 +31,25 @@ def recognise(folder: Path) -> bool:
 
 def read(folder: Path, name: str) -> Scene:
     """All sequences of the scene."""
-    frames = {}
+    frames: dict[str, Frame] = {}
+    left_out: dict[str, str] = {}
     for image in sorted([*folder.glob("frame-*.color.png"), *folder.glob("seq-*/*.color.png")]):
         stem = image.name.removesuffix(".color.png")
         pose = read_matrix(image.with_name(f"{stem}.pose.txt"))
         frame_name = image.parent.relative_to(folder).joinpath(stem).as_posix()
-        if np.isfinite(pose).all():
-            frames[frame_name] = Frame(
-                name=frame_name,
-                image=image,
-                intrinsics=INTRINSICS,
-                camera_from_world=invert_pose(pose),
-                read_depth=partial(_read_depth, image.with_name(f"{stem}.depth.png")),
-            )
+        if not np.isfinite(pose).all():
+            left_out[frame_name] = "the pose is not finite"
+            continue
+        frames[frame_name] = Frame(
+            name=frame_name,
+            image=image,
+            intrinsics=INTRINSICS,
+            camera_from_world=invert_pose(pose),
+            read_depth=partial(_read_depth, image.with_name(f"{stem}.depth.png")),
+        )
     if not frames:
         raise BenchError(f"{folder}: no frame has a finite pose.")
-    return Scene(name, frames)
+    return Scene(name, frames, left_out=left_out)
 
 
 def _read_depth(path: Path) -> DepthMap:

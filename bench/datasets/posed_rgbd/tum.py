@@ -57,11 +57,14 @@ def read(folder: Path, name: str) -> Scene:
     pose_times = np.array([row[0] for row in poses])
     intrinsics = half_pixel_centres(pinhole(*_camera(folder)))
     frames: dict[str, Frame] = {}
+    left_out: dict[str, str] = {}
     for time in sorted(images):
+        frame_name = Path(images[time]).stem
         nearest_depth, nearest_pose = _nearest(depth_times, time), _nearest(pose_times, time)
         if nearest_depth is None or nearest_pose is None:
+            missing = "depth map" if nearest_depth is None else "pose"
+            left_out[frame_name] = f"no {missing} within {MAX_DIFFERENCE_S} s"
             continue
-        frame_name = Path(images[time]).stem
         depth_file = inside(folder, depths[float(depth_times[nearest_depth])])
         frames[frame_name] = Frame(
             name=frame_name,
@@ -75,7 +78,7 @@ def read(folder: Path, name: str) -> Scene:
             f"{folder}: no image has a depth map and a pose within {MAX_DIFFERENCE_S} s.",
             "Are the three lists from the same sequence?",
         )
-    return Scene(name, frames)
+    return Scene(name, frames, left_out=left_out)
 
 
 def _listed(path: Path) -> dict[float, str]:
