@@ -16,6 +16,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from bench.tables import csv_text
+from bench.tables.labels import shortened
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,12 +72,8 @@ def colours() -> list[str]:
 
 
 def short(text: object, limit: int = MAX_LABEL) -> str:
-    """One line; a long label loses its middle, since the ends are what tells labels apart."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    if len(line) <= limit:
-        return line
-    head = limit // 2
-    return f"{line[:head]}…{line[len(line) - (limit - head - 1) :]}"
+    """A label that fits beside an axis."""
+    return shortened(text, limit)
 
 
 def metric_label(metrics: pd.DataFrame, task: str, metric: str) -> str:

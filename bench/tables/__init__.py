@@ -1,7 +1,11 @@
-"""Leaderboards from a summary (see `bench.stats.summarise`): tidy CSV, Markdown, plain text."""
+"""Leaderboards from a summary (see `bench.stats.summarise`), in every format from one grid."""
 
+from bench.tables.averages import with_averages
 from bench.tables.grid import Grid, Table, build_grids, decimals, default_tables
-from bench.tables.markdown import leaderboard_markdown
+from bench.tables.grid_json import grids_json
+from bench.tables.html import grids_html
+from bench.tables.latex import grids_latex
+from bench.tables.markdown import grids_markdown, leaderboard_markdown
 from bench.tables.terminal import leaderboard_text
 from bench.tables.tidy import LEADERBOARD_COLUMNS, csv_text, leaderboard
 
@@ -13,7 +17,12 @@ __all__ = [
     "csv_text",
     "decimals",
     "default_tables",
+    "grids_html",
+    "grids_json",
+    "grids_latex",
+    "grids_markdown",
     "leaderboard",
     "leaderboard_markdown",
     "leaderboard_text",
+    "with_averages",
 ]

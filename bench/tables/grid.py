@@ -8,17 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any, Literal
 
 import pandas as pd
 
 from bench.stats import at_chosen_layers, choose_layers, direction, headline_metric, shown_layers
 
-Block = Literal["chosen", "layers", "controls"]
+Block = Literal["chosen", "last", "layers", "controls"]
 Mark = Literal["", "best", "second"]
-
-CHOSEN = "layer chosen on val scenes"
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Entry:
-    """One number, as it is printed. text: '' where nothing was measured, 'unscored' where every
-    view set was; interval: '' for these, '-' where there are too few scenes for one."""
+    """One number, as it is and as it is printed.
+
+    text: '' where nothing was measured, 'unscored' where no view set was scored; interval: '' for
+    these, '-' where there are too few scenes for one.
+    """
 
     value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
     text: str = ""
     interval: str = ""
     mark: Mark = ""
@@ -61,13 +64,20 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """One line. block: lines of one block stand together and compete for the marks."""
+    """One line. Lines of one block stand together and compete for the marks: backbones at the
+    layer chosen on val scenes, backbones at their last layer, every layer, floors and ceilings."""
 
     model: str
     layer: str
     block: Block
     role: str
     entries: tuple[Entry, ...]
+
+    @property
+    def note(self) -> str:
+        """What the layer, or the row, is."""
+        notes = {"chosen": "layer chosen on val scenes", "last": "last layer", "layers": ""}
+        return notes.get(self.block, self.role)
 
 
 @dataclass(frozen=True)
@@ -179,7 +189,8 @@ def _rows(
         decimals(line[column.key].value for line in scores.values() if column.key in line)
         for column in columns
     ]
-    blocks: dict[Block, list[Row]] = {"chosen": [], "layers": [], "controls": []}
+    blocks: dict[Block, list[Row]] = {"chosen": [], "last": [], "layers": [], "controls": []}
+    rest: Block = "last" if compact else "layers"
     for (model, layer), line in scores.items():
         role = str(next(iter(line.values())).role)
         entries = tuple(
@@ -190,13 +201,12 @@ def _rows(
         if is_chosen:
             blocks["chosen"].append(Row(model, layer, "chosen", role, entries))
         if not (is_chosen and compact):
-            block: Block = "layers" if role == "backbone" else "controls"
+            block: Block = rest if role == "backbone" else "controls"
             blocks[block].append(Row(model, layer, block, role, entries))
-    rank = _ranks([*blocks["controls"], *blocks["layers"], *blocks["chosen"]], columns)
+    rank = _ranks(chain.from_iterable(reversed(blocks.values())), columns)
     for rows in blocks.values():
         rows.sort(key=lambda row: rank[row.model])
-    competing = (_marked(blocks[block], columns) for block in ("chosen", "layers"))
-    return (*chain.from_iterable(competing), *blocks["controls"])
+    return tuple(marked(chain.from_iterable(blocks.values()), columns))
 
 
 def _ranks(rows: Iterable[Row], columns: Sequence[Column]) -> dict[str, tuple[bool, float, str]]:
@@ -221,7 +231,7 @@ def _entry(score: Any, digits: int) -> Entry:
         return Entry(text="unscored")
     ends = (score.ci_low, score.ci_high)
     interval = "-" if math.isnan(ends[0]) else ", ".join(f"{end:.{digits}f}" for end in ends)
-    return Entry(score.value, f"{score.value:.{digits}f}", interval)
+    return Entry(score.value, *ends, f"{score.value:.{digits}f}", interval)
 
 
 def decimals(values: Iterable[float]) -> int:
@@ -230,18 +240,25 @@ def decimals(values: Iterable[float]) -> int:
     return min(6, max(0, 3 - math.ceil(math.log10(largest)))) if largest > 0 else 3
 
 
-def _marked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
-    """Best and second best of each column, by the printed number: what reads alike ties."""
-    lines = [list(row.entries) for row in rows]
-    for place, column in enumerate(columns):
-        printed = {line[place].text for line in lines if not math.isnan(line[place].value)}
-        if column.sign == 0 or len(printed) < 2:
+def marked(rows: Iterable[Row], columns: Sequence[Column]) -> Iterator[Row]:
+    """Rows with the best and second best of each column marked inside each block, by the printed
+    number: what reads alike ties. Floors and ceilings do not compete."""
+    for block, group in groupby(rows, key=lambda row: row.block):
+        members = list(group)
+        if block == "controls":
+            yield from members
             continue
-        best, second = sorted(printed, key=lambda text: -column.sign * float(text))[:2]
-        marks: dict[str, Mark] = {best: "best", second: "second"}
-        for line in lines:
-            line[place] = replace(line[place], mark=marks.get(line[place].text, ""))
-    return [replace(row, entries=tuple(line)) for row, line in zip(rows, lines, strict=True)]
+        lines = [list(row.entries) for row in members]
+        for place, column in enumerate(columns):
+            printed = {line[place].text for line in lines if not math.isnan(line[place].value)}
+            if column.sign == 0 or len(printed) < 2:
+                continue
+            best, second = sorted(printed, key=lambda text: -column.sign * float(text))[:2]
+            marks: dict[str, Mark] = {best: "best", second: "second"}
+            for line in lines:
+                line[place] = replace(line[place], mark=marks.get(line[place].text, ""))
+        for row, line in zip(members, lines, strict=True):
+            yield replace(row, entries=tuple(line))
 
 
 def _conditions(preset: str, test: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:

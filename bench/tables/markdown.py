@@ -8,7 +8,8 @@ from itertools import groupby
 
 import pandas as pd
 
-from bench.tables.grid import CHOSEN, Entry, Grid, Row, Table, build_grids
+from bench.tables.grid import Entry, Grid, Table, build_grids
+from bench.tables.labels import one_line
 
 _MARKS = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
 _RULE = "———"
@@ -22,7 +23,11 @@ def leaderboard_markdown(
     title: str = "Leaderboard",
 ) -> str:
     """One section per table of the suite; arguments as in `bench.tables.build_grids`."""
-    grids = build_grids(summary, metrics, cells, tables)
+    return grids_markdown(build_grids(summary, metrics, cells, tables), title)
+
+
+def grids_markdown(grids: Iterable[Grid], title: str) -> str:
+    """A document with one section per grid."""
     parts = [f"# {escape(title)}", *(grid_markdown(grid) for grid in grids)]
     return "\n\n".join(parts) + "\n"
 
@@ -40,8 +45,7 @@ def grid_markdown(grid: Grid) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown, HTML and GitHub's formulas leave as it is."""
-    line = " ".join("".join(char for char in text if char.isprintable() or char.isspace()).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     # An underscore inside a word is no emphasis, and metric names stay readable.
     return re.sub(r"[\\`*|$\[\]#~]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", line)
 
@@ -58,14 +62,8 @@ def _lines(grid: Grid) -> Iterator[str]:
         if number:
             yield _line([_RULE] * (num_columns + 2))
         for row in rows:
-            yield _line([*_names(row), *(_number(entry) for entry in row.entries)])
-
-
-def _names(row: Row) -> tuple[str, str]:
-    model, layer = escape(row.model), escape(row.layer)
-    if row.block == "chosen":
-        return model, f"{layer} ({CHOSEN})"
-    return (f"{model} ({row.role})", layer) if row.block == "controls" else (model, layer)
+            layer = escape(row.layer) + (f" ({row.note})" if row.note else "")
+            yield _line([escape(row.model), layer, *(_number(entry) for entry in row.entries)])
 
 
 def _number(entry: Entry) -> str:

@@ -9,9 +9,10 @@ from itertools import groupby
 
 import pandas as pd
 
-from bench.tables.grid import Entry, Grid, Row, Table, build_grids, default_tables
+from bench.tables.grid import Entry, Grid, Table, build_grids, default_tables
+from bench.tables.labels import one_line, shortened
 
-MAX_LABEL = 40
+MAX_LABEL = 32
 
 
 def leaderboard_text(
@@ -31,17 +32,28 @@ def leaderboard_text(
 
 def grid_text(grid: Grid) -> str:
     """Title, conditions and aligned columns."""
-    heads = [
-        f"{_plain(column.dataset)} {_plain(column.metric)}{column.arrow}" for column in grid.columns
+    lines: list[list[str]] = [
+        ["", "", *(shortened(column.dataset, MAX_LABEL) for column in grid.columns)],
+        [
+            "model",
+            "layer",
+            *(f"{one_line(column.metric)}{column.arrow}" for column in grid.columns),
+        ],
     ]
-    lines: list[list[str]] = [["model", "layer", *heads]]
     for _, rows in groupby(grid.rows, key=lambda row: row.block):
         lines.append([])
-        lines.extend([*_names(row), *(_number(entry) for entry in row.entries)] for row in rows)
-    conditions = _plain(" ".join(grid.conditions), limit=None)
+        lines.extend(
+            [
+                shortened(row.model, MAX_LABEL),
+                f"{shortened(row.layer, MAX_LABEL)} ({row.note})",
+                *(_number(entry) for entry in row.entries),
+            ]
+            for row in rows
+        )
+    conditions = one_line(" ".join(grid.conditions))
     table = _aligned(lines) if grid.rows else "No test scores."
     failed = f"\n{len(grid.failures)} failed" if grid.failures else ""
-    return f"{_plain(grid.title)}\n{conditions}\n{table}{failed}"
+    return f"{one_line(grid.title)}\n{conditions}\n{table}{failed}"
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -58,19 +70,8 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(rule if not line else next(padded).rstrip() for line in lines)
 
 
-def _names(row: Row) -> tuple[str, str]:
-    how = {"chosen": "chosen on val", "layers": "last", "controls": row.role}[row.block]
-    return _plain(row.model), f"{_plain(row.layer)} ({how})"
-
-
 def _number(entry: Entry) -> str:
     return f"{entry.text} [{entry.interval}]" if entry.interval else entry.text
-
-
-def _plain(text: str, limit: int | None = MAX_LABEL) -> str:
-    """One line without control characters, so that a label cannot move the cursor."""
-    line = "".join(char if char.isprintable() else " " for char in text)
-    return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
 
 
 def _width(text: str) -> int:
