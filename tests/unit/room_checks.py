@@ -43,3 +43,14 @@ def assert_same_camera(view: View, truth: RoomView, exact_image: bool = True) ->
         assert (view.image.permute(1, 2, 0).numpy() == truth.image).all()
     np.testing.assert_allclose(view.intrinsics.numpy(), truth.intrinsics, atol=1e-9)
     np.testing.assert_allclose(view.camera_from_world.numpy(), truth.camera_from_world, atol=1e-9)
+
+
+def as_view(truth: RoomView) -> View:
+    """The room's view as a reader without a file would give it."""
+    return View(
+        name=truth.name,
+        image=torch.from_numpy(truth.image).permute(2, 0, 1).contiguous(),
+        depth=torch.from_numpy(truth.depth).float(),
+        intrinsics=torch.from_numpy(truth.intrinsics.copy()),
+        camera_from_world=torch.from_numpy(truth.camera_from_world.copy()),
+    )
