@@ -127,9 +127,10 @@ def view_problems(view: View, provides: frozenset[str]) -> Iterator[str]:
         if values is not None and values.shape[-2:] != (height, width):
             yield f"{name} is {list(values.shape)}, but the image has {width} x {height} pixels"
     if view.depth is not None:
-        if not torch.isfinite(view.depth).all() or (view.depth < 0).any():
+        depth = view.depth.numpy()
+        if not np.isfinite(depth).all() or (depth < 0).any():
             yield "depth has NaN, infinite or negative values; unknown depth is 0"
-        elif not (view.depth > 0).any():
+        elif not depth.any():
             yield "no pixel has a depth"
     yield from camera_problems(view.intrinsics, view.camera_from_world)
     if view.normals is not None:
@@ -151,7 +152,7 @@ def frame_problems(frame: Frame, place: str) -> Iterator[Problem]:
     except BenchError as error:
         yield Problem(place, str(error))
         return
-    if frame.read_depth is not None and view.depth is not None and not (view.depth > 0).any():
+    if view.depth is not None and not view.depth.numpy().any():
         yield Problem(place, "no pixel has a depth")
     if turn != 1 and not frame.upright:
         what = f"EXIF orientation {turn}; the image is read in the raster that fits its camera"

@@ -28,9 +28,11 @@ def read_rgb(path: Path, size: tuple[int, int] | None = None, upright: bool = Fa
     try:
         with Image.open(existing(path)) as picture:
             picture.load()
-            turned = ImageOps.exif_transpose(picture)
-            only_turned_fits = picture.size[::-1] != size and turned.size[::-1] == size
-            colour = (turned if upright or only_turned_fits else picture).convert("RGB")
+            only_turned_fits = picture.size[::-1] != size and picture.size == size
+            if upright or only_turned_fits:
+                colour = ImageOps.exif_transpose(picture).convert("RGB")
+            else:
+                colour = picture.convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise BenchError(
             f"{path} cannot be read: {error}.", "The file is damaged; fetch it anew."
@@ -38,7 +40,7 @@ def read_rgb(path: Path, size: tuple[int, int] | None = None, upright: bool = Fa
     if size is not None and colour.size[::-1] != size:
         _refuse_other_shape(path, colour.size[::-1], size)
         colour = colour.resize(size[::-1], Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.array(colour)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.ascontiguousarray(np.asarray(colour).transpose(2, 0, 1)))
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:

@@ -102,9 +102,9 @@ def read_view_set(dataset: str, scene: Scene, ref: ViewSetRef) -> ViewSet:
 
 def median_depth(views: Iterable[View]) -> float | None:
     """Median of the known z-depths of all views together; None if nothing is known."""
-    known = [view.depth[view.depth > 0] for view in views if view.depth is not None]
-    values = torch.cat(known) if known else torch.empty(0)
-    return float(np.median(values.numpy())) if values.numel() else None
+    depths = [view.depth.numpy() for view in views if view.depth is not None]
+    known = np.concatenate([np.zeros(0, np.float32), *(depth[depth > 0] for depth in depths)])
+    return float(np.median(known)) if known.size else None
 
 
 def pinhole(fx: float, fy: float, cx: float, cy: float) -> Matrix:
