@@ -6,9 +6,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
+
+import torch
 
 from bench.errors import BenchError
-from bench.geometry.resolution import plan_resampling, resample_view
+from bench.geometry.resolution import (
+    move_boxes,
+    move_homography,
+    plan_resampling,
+    resample_view,
+)
 from bench.types import Dataset, Resolution, ViewSet, ViewSetRef
 
 Loaded = ViewSet | BenchError
@@ -23,11 +31,19 @@ def load_view_set(
         BenchError: a file is missing or broken, or an image is smaller than one patch.
     """
     source = dataset.load(ref)
-    views = []
-    for view in source.views:
-        height, width = view.size
-        views.append(resample_view(view, plan_resampling(height, width, resolution, stride)))
-    return replace(source, views=tuple(views))
+    plans = [plan_resampling(*view.size, resolution, stride) for view in source.views]
+    views = tuple(resample_view(view, plan) for view, plan in zip(source.views, plans, strict=True))
+    moved: dict[str, Any] = {}
+    if source.homographies is not None:
+        moved["homographies"] = {
+            (a, b): move_homography(homography, plans[a], plans[b])
+            for (a, b), homography in source.homographies.items()
+        }
+    if "boxes" in source.extras:
+        boxes = zip(source.extras["boxes"], plans, strict=True)
+        new = torch.stack([move_boxes(box, plan) for box, plan in boxes])
+        moved["extras"] = {**source.extras, "boxes": new}
+    return replace(source, views=views, **moved)
 
 
 def prefetch(

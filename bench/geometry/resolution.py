@@ -115,6 +115,18 @@ def move_pixels(pixels: Tensor, resampling: Resampling) -> Tensor:
     return (pixels - origin) * resampling.scale
 
 
+def move_boxes(boxes: Tensor, resampling: Resampling) -> Tensor:
+    """Boxes [..., 4] (left, top, right, bottom) of the source in the resampled image, not cut."""
+    corners = boxes.reshape(*boxes.shape[:-1], 2, 2)
+    return move_pixels(corners, resampling).flatten(-2)
+
+
+def move_homography(b_from_a: Tensor, a: Resampling, b: Resampling) -> Tensor:
+    """Homography [3, 3] between pixels of two resampled images."""
+    source_from_target: Tensor = torch.linalg.inv(target_from_source(a))
+    return target_from_source(b) @ b_from_a @ source_from_target
+
+
 def target_from_source(resampling: Resampling) -> Tensor:
     """Homogeneous pixel transform [3, 3] of the crop and resize."""
     s = resampling.scale
