@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from bench.datasets._files import existing, read_array
+from bench.datasets._images import DAMAGE
 from bench.errors import BenchError
 
 S = TypeVar("S", bound=np.generic)
@@ -77,7 +78,7 @@ def read_png16(path: Path) -> NDArray[np.uint16]:
                     "Depth in 8 bits is a picture for people; look for the original.",
                 )
             return np.array(picture).astype(np.uint16)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except DAMAGE as error:
         raise BenchError(
             f"{path} cannot be read: {error}.", "The file is damaged; fetch it anew."
         ) from error

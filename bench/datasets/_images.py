@@ -13,6 +13,9 @@ from torch import Tensor
 from bench.datasets._files import existing
 from bench.errors import BenchError
 
+#: What Pillow raises for files that are no images, are cut off, or claim absurd sizes.
+DAMAGE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError)
+
 
 def read_rgb(path: Path, size: tuple[int, int] | None = None, upright: bool = False) -> Tensor:
     """Image uint8 [3, H, W].
@@ -33,7 +36,7 @@ def read_rgb(path: Path, size: tuple[int, int] | None = None, upright: bool = Fa
                 colour = ImageOps.exif_transpose(picture).convert("RGB")
             else:
                 colour = picture.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except DAMAGE as error:
         raise BenchError(
             f"{path} cannot be read: {error}.", "The file is damaged; fetch it anew."
         ) from error
@@ -48,7 +51,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     try:
         with Image.open(existing(path)) as picture:
             values = np.array(picture)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except DAMAGE as error:
         raise BenchError(f"{path} cannot be read: {error}.") from error
     return np.asarray(values if values.ndim == 2 else values[..., :3].max(-1)) > 0
 
@@ -58,7 +61,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(existing(path)) as picture:
             return picture.size[1], picture.size[0]
-    except (UnidentifiedImageError, OSError) as error:
+    except DAMAGE as error:
         raise BenchError(f"{path} cannot be read: {error}.") from error
 
 

@@ -96,8 +96,13 @@ class PosedScenes(ABC):
         return find_root(self.options.root, self.name, self.folder, self.how_to_get)
 
     def scene(self, name: str) -> Scene:
-        """One scene, read once."""
+        """One scene, read once; BenchError if there is no such scene."""
         if name not in self._scenes:
+            if name not in self._known:
+                raise BenchError(
+                    f"Dataset '{self.name}' has no scene '{name}' in {self.root}.",
+                    suggestion(name, self._known),
+                )
             self._scenes[name] = self.read_scene(name)
         return self._scenes[name]
 
@@ -107,15 +112,13 @@ class PosedScenes(ABC):
         Raises:
             BenchError: no scene at all, or a scene that does not exist.
         """
-        known = sorted(self.scene_names())
-        if not known:
+        if not self._known:
             raise BenchError(f"Dataset '{self.name}': no scene in {self.root}.", self.how_to_get)
-        wanted = known if self.options.scenes is None else sorted(set(self.options.scenes))
+        if self.options.scenes is None:
+            return list(self._known)
+        wanted = sorted(set(self.options.scenes))
         for name in wanted:
-            if name not in known:
-                raise BenchError(
-                    f"Dataset '{self.name}' has no scene '{name}'.", suggestion(name, known)
-                )
+            self.scene(name)
         return wanted
 
     def view_sets(self) -> Sequence[ViewSetRef]:
@@ -138,6 +141,10 @@ class PosedScenes(ABC):
                 yield Problem(name, f"{count} frames are left out: {reason}", "note")
         if self.options.sets is None:
             yield from self._shortfalls()
+
+    @cached_property
+    def _known(self) -> tuple[str, ...]:
+        return tuple(sorted(self.scene_names()))
 
     @cached_property
     def _refs(self) -> tuple[ViewSetRef, ...]:

@@ -220,6 +220,8 @@ def read_navi_depth(path: Path) -> DepthMap:
 
 def _collections(folder: Path) -> list[Path]:
     """Folders of photographs of an object; frames of videos are not among them."""
+    if not folder.is_dir():
+        raise BenchError(f"{folder} does not exist.", NAVI.how_to_get)
     return sorted(
         path
         for path in folder.iterdir()

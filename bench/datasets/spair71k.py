@@ -138,16 +138,16 @@ class SPair71k:
         return sorted(refs, key=lot)[:limit]
 
     def _pair(self, ref: ViewSetRef) -> _Pair:
-        folder = self.root / "PairAnnotation" / SPLITS[ref.split]
+        folder = f"PairAnnotation/{SPLITS[ref.split]}"
         # Some archives and file systems do not keep colons.
-        names = [f"{ref.set_id}{mark}{ref.scene}.json" for mark in (":", "_")]
-        paths = [inside(folder, name) for name in names]
+        names = [f"{folder}/{ref.set_id}{mark}{ref.scene}.json" for mark in (":", "_")]
+        paths = [inside(self.root, name) for name in names]
         return read_json(next((path for path in paths if path.is_file()), paths[0]), _Pair)
 
     def _view(self, category: str, file: str, keypoints: list[tuple[float, float]]) -> View:
-        image = read_rgb(inside(self.root / "JPEGImages" / category, file))
+        image = read_rgb(inside(self.root, f"JPEGImages/{category}/{file}"))
         name = Path(file).stem
-        mask = inside(self.root / "Segmentation" / category, f"{name}.png")
+        mask = inside(self.root, f"Segmentation/{category}/{name}.png")
         # Keypoints are whole pixels: they mean the pixel's centre.
         points = torch.tensor(keypoints, dtype=torch.float64).reshape(-1, 2) + 0.5
         return View(

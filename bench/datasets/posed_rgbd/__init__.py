@@ -14,7 +14,6 @@ from bench.datasets import datasets
 from bench.datasets._posed_scenes import PosedScenes, SceneOptions
 from bench.datasets._scene import Scene
 from bench.datasets.posed_rgbd import cameras_json, scannet, seven_scenes, tum
-from bench.errors import BenchError
 from bench.types import Split
 
 Layout = Literal["json", "tum", "scannet", "7scenes"]
@@ -65,8 +64,6 @@ class PosedRGBD(PosedScenes):
         return sorted(self._folders)
 
     def read_scene(self, name: str) -> Scene:
-        if name not in self._folders:
-            raise BenchError(f"Dataset '{self.name}' has no scene '{name}'.", self.how_to_get)
         folder, layout = self._folders[name]
         return LAYOUTS[layout][1](folder, name)
 
