@@ -8,7 +8,6 @@ means; 30 and more a BCa bootstrap over scenes. NaN means unscored and is counte
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -185,32 +184,23 @@ def choose_layers(summary: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
         Columns model, task, preset, metric (the headline), layer, layer_index, val_value,
         num_datasets; no row where nothing can be chosen.
     """
-    rows: list[dict[str, Any]] = []
+    owner = ["model", "task", "preset"]
+    columns = [*owner, "metric", "layer", "layer_index", "val_value", "num_datasets"]
     val = summary[(summary["split"] == "val") & (summary["role"] == "backbone")]
-    for (model, task, preset), own in val.groupby(["model", "task", "preset"], dropna=False):
-        metric = headline_metric(metrics, task)
-        sign = 0 if metric is None else direction(metrics, task, metric)
-        scores = own[own["metric"] == metric].pivot(
-            index=["layer_index", "layer"], columns="dataset", values="value"
-        )
-        eligible = scores.dropna().mean(axis=1).sort_index()
-        if sign == 0 or eligible.empty:
-            continue
-        layer_index, layer = (sign * eligible).idxmax()
-        rows.append(
-            {
-                "model": model,
-                "task": task,
-                "preset": preset,
-                "metric": metric,
-                "layer": layer,
-                "layer_index": layer_index,
-                "val_value": eligible[layer_index, layer],
-                "num_datasets": scores.shape[1],
-            }
-        )
-    columns = ["model", "task", "preset", "metric", "layer", "layer_index", "val_value"]
-    return pd.DataFrame(rows, columns=[*columns, "num_datasets"])
+    tasks = [(task, headline_metric(metrics, task)) for task in val["task"].unique()]
+    signs = {task: direction(metrics, task, str(metric)) for task, metric in tasks}
+    headlines = pd.Series(dict(tasks), dtype=object)
+    val = val[(val["metric"] == val["task"].map(headlines)) & val["task"].map(signs).ne(0)]
+    if val.empty:
+        return pd.DataFrame(columns=columns)
+    layers = val.groupby([*owner, "metric", "layer_index", "layer"], dropna=False)["value"]
+    scores = layers.agg(val_value="mean", num_scored="count").reset_index()
+    num_datasets = val.groupby(owner, dropna=False)["dataset"].nunique()
+    scores = scores.merge(num_datasets.rename("num_datasets").reset_index(), on=owner)
+    scores = scores[scores["num_scored"] == scores["num_datasets"]]
+    goodness = scores["val_value"] * scores["task"].map(signs)
+    best = scores.assign(loss=-goodness).sort_values([*owner, "loss", "layer_index", "layer"])
+    return best.drop_duplicates(owner)[columns].reset_index(drop=True)
 
 
 def at_chosen_layers(summary: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
