@@ -6,14 +6,15 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from bench.cache import FeatureStore
 from bench.errors import BenchError
-from bench.models.feature_extractors.base import FeatureExtractor, Tokens
+from bench.models.described import BuiltModel
+from bench.models.feature_extractors.base import Tokens
 from bench.plan import ModelPlan, digest
 from bench.types import FeatureMap, PatchGrid, View, ViewSet
 
@@ -33,7 +34,7 @@ def resolve_precision(
 
 @dataclass
 class FeatureSource:
-    """Features of one model.
+    """Features, or predictions, of one model.
 
     Attributes:
         read, write: whether the store is consulted and filled.
@@ -41,7 +42,7 @@ class FeatureSource:
         cache_hits: view sets that did not have to.
     """
 
-    extractor: FeatureExtractor
+    extractor: Any
     plan: ModelPlan
     device: str
     precision: str
@@ -76,6 +77,32 @@ class FeatureSource:
                 if self.write and keys:
                     self._keep(maps, keys[list(wanted).index(name)])
                 yield name, maps
+
+    def predictions(self, view_sets: Sequence[ViewSet]) -> list[dict[str, Any]]:
+        """Per view set, what a full model says of it: tensors [S, ...] without batch dimension.
+
+        Raises:
+            BenchError: views of several sizes.
+        """
+        found = []
+        with torch.no_grad(), self._autocast():
+            for view_set in view_sets:
+                if len({view.size for view in view_set.views}) > 1:
+                    raise self._needs_one_size(view_set)
+                images = self._on_device(view_set.views)
+                said = self.extractor.predict(images[None])
+                self.forward_passes += 1
+                tensors = {k: v[0].float() for k, v in said.items() if isinstance(v, Tensor)}
+                found.append(tensors)
+        return found
+
+    def _needs_one_size(self, view_set: ViewSet) -> BenchError:
+        count = len({view.size for view in view_set.views})
+        return BenchError(
+            f"{self.plan.label} sees all views at once and needs them in one size; "
+            f"{view_set.scene}/{view_set.set_id} has {count} sizes.",
+            "Choose view sets of equal aspect.",
+        )
 
     def _autocast(self) -> AbstractContextManager[object]:
         dtype = AUTOCAST[self.precision]
@@ -112,11 +139,7 @@ class FeatureSource:
         """Views of one set that differ in size: one forward pass per size."""
         sizes = sorted({view.size for view in view_set.views})
         if self.extractor.scope == "view_set" and len(sizes) > 1:
-            raise BenchError(
-                f"{self.plan.label} sees all views at once and needs them in one size; "
-                f"{view_set.scene}/{view_set.set_id} has {len(sizes)} sizes.",
-                "Choose view sets of equal aspect.",
-            )
+            raise self._needs_one_size(view_set)
         per_layer: dict[str, dict[int, tuple[Tensor, Tensor | None, PatchGrid]]] = {}
         for size in sizes:
             members = [i for i, view in enumerate(view_set.views) if view.size == size]
@@ -247,7 +270,7 @@ def image_hash(image: Tensor) -> str:
     return state.hexdigest()
 
 
-def weights_fingerprint(extractor: FeatureExtractor) -> str:
+def weights_fingerprint(extractor: BuiltModel) -> str:
     """Identity of a loaded model: by its source where that is known, else by its tensors."""
     known = type(extractor).fingerprint(extractor.options)
     if known is not None:

@@ -18,7 +18,8 @@ from bench.errors import BenchError
 from bench.features import FeatureSource, weights_fingerprint
 from bench.journal import Journal
 from bench.loading import load_view_set, prefetch
-from bench.models.feature_extractors.base import FeatureExtractor, resolve_layers
+from bench.models.described import BuiltModel
+from bench.models.feature_extractors.base import resolve_layers
 from bench.plan import Cell, DatasetPlan, ModelPlan, digest
 from bench.results import CELLS, is_done, write_cell
 from bench.settings import Outcome, Settings
@@ -42,9 +43,7 @@ class GroupRun:
     model: ModelPlan
     dataset: DatasetPlan
 
-    def compute(
-        self, cells: Sequence[Cell], extractor: FeatureExtractor | BenchError
-    ) -> dict[str, str]:
+    def compute(self, cells: Sequence[Cell], extractor: BuiltModel | BenchError) -> dict[str, str]:
         """Run the cells; returns folders that became known only after loading the model."""
         if self.dataset.error is not None:
             extractor = BenchError(self.dataset.error)
@@ -64,7 +63,7 @@ class GroupRun:
             self._run(list(cells), extractor)
         return resolved
 
-    def _resolve(self, cells: Sequence[Cell], extractor: FeatureExtractor) -> Iterator[Cell]:
+    def _resolve(self, cells: Sequence[Cell], extractor: BuiltModel) -> Iterator[Cell]:
         """Cells with the weights' identity, and with layers if only the built model knows them."""
         self.model = replace(
             self.model,
@@ -87,7 +86,7 @@ class GroupRun:
                     seen.add((cell.task.label, layer))
                     yield replace(cell, model=self.model, layers=(layer,))
 
-    def _run(self, cells: list[Cell], extractor: FeatureExtractor) -> None:
+    def _run(self, cells: list[Cell], extractor: BuiltModel) -> None:
         started = time.perf_counter()
         key = digest(sorted(str(cell.key) for cell in cells))[:16]
         journal = Journal(self.out / CELLS / "journal" / self._journal_name())
@@ -159,7 +158,7 @@ class GroupRun:
         splits = {split for run in runs for split in run.task.splits}
         return [ref for ref in self.dataset.refs if ref.split in splits]
 
-    def _source(self, extractor: FeatureExtractor, runs: Sequence[CellRun]) -> FeatureSource:
+    def _source(self, extractor: BuiltModel, runs: Sequence[CellRun]) -> FeatureSource:
         mode = self.settings.cache
         again = self.model.cache_layers
         return FeatureSource(
@@ -248,6 +247,14 @@ class GroupRun:
         runs: list[CellRun],
     ) -> None:
         memos = [Memo() for _ in view_sets]
+        if "predictions" in self.model.kind.offers:
+            for view_set, memo, said in zip(
+                view_sets, memos, source.predictions(view_sets), strict=True
+            ):
+                for run in active:
+                    item = TaskItem(view_set, predictions=said, memo=memo)
+                    self._score(index, run, item, runs)
+            return
         wanted = {layer for run in active for layer in run.cell.layers}
         names = resolve_layers(sorted(wanted), self.model.layer_names)
         grouped = [run for run in active if run.task.layers == "group"]

@@ -20,7 +20,8 @@ from bench.datasets import datasets
 from bench.datasets._lists import list_hash
 from bench.errors import BenchError
 from bench.models import get_model_class
-from bench.models.feature_extractors.base import FeatureExtractor, resolve_layers
+from bench.models.described import Described
+from bench.models.feature_extractors.base import resolve_layers
 from bench.results import GROUP_LAYER
 from bench.suite import DatasetEntry, ModelEntry, Suite, TaskEntry, resolution_of
 from bench.tasks import tasks
@@ -36,7 +37,7 @@ class ModelPlan:
 
     label: str
     model_id: str
-    kind: type[FeatureExtractor]
+    kind: type[Described]
     options: Any
     layers: tuple[str, ...]
     layer_names: tuple[str, ...]

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from bench.cache import FeatureStore
 from bench.errors import BenchError
 from bench.group import GroupRun
-from bench.models.feature_extractors.base import FeatureExtractor
+from bench.models.described import BuiltModel
 from bench.plan import Cell, ModelPlan, Plan, Selection
 from bench.results import CELLS, is_done, remember_plan
 from bench.settings import Outcome, Settings
@@ -40,7 +40,7 @@ def run_plan(
             pending.append(cell)
     resolved: dict[str, str] = {}
     store = None if settings.cache == "off" else FeatureStore()
-    loaded: tuple[ModelPlan, FeatureExtractor | BenchError] | None = None
+    loaded: tuple[ModelPlan, BuiltModel | BenchError] | None = None
     with tqdm(total=len(pending), desc="cells", disable=None, leave=False) as progress:
         for model, dataset, cells in plan.groups(pending):
             if loaded is None or loaded[0] is not model:
@@ -57,15 +57,13 @@ def run_plan(
     return outcome
 
 
-def _build(
-    model: ModelPlan, cells: Sequence[Cell], settings: Settings
-) -> FeatureExtractor | BenchError:
+def _build(model: ModelPlan, cells: Sequence[Cell], settings: Settings) -> BuiltModel | BenchError:
     """The model on its device, or the reason why it cannot be had."""
     known = next((cell.model.error for cell in cells if cell.model.error), None)
     if known is not None:
         return BenchError(known)
     try:
-        extractor = model.kind(**model.options.model_dump())
+        extractor: BuiltModel = model.kind(**model.options.model_dump())
         extractor = extractor.eval().requires_grad_(False).to(settings.device)
         if settings.compile:
             extractor.model.compile(dynamic=True)

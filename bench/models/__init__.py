@@ -12,7 +12,7 @@ from bench.registry import suggestion
 if TYPE_CHECKING:
     from torch import nn
 
-    from bench.models.feature_extractors.base import FeatureExtractor
+    from bench.models.described import Described
 
 EXTRACTOR_PREFIX = "feature_extractor/"
 VGGT_ID = "vggt"
@@ -23,8 +23,12 @@ def model_ids() -> list[str]:
     return [*(EXTRACTOR_PREFIX + name for name in feature_extractors.names()), VGGT_ID]
 
 
-def get_model_class(model_id: str) -> type[FeatureExtractor]:
+def get_model_class(model_id: str) -> type[Described]:
     """The class behind a model id, for what is known without building it."""
+    if model_id == VGGT_ID:
+        from bench.models.vggt.predictor import VGGTPredictor
+
+        return VGGTPredictor
     if not model_id.startswith(EXTRACTOR_PREFIX):
         raise BenchError(
             f"Unknown model id '{model_id}'.",
@@ -40,13 +44,12 @@ def get_model_from_model_id(
 
     Args:
         model_id: ``feature_extractor/<name>`` (features) or ``vggt`` (predictions).
-        model_config: options of that model; see ``bench show <model_id>``.
+        model_config: options of that model; see ``bench show <model_id>``. VGGT's weights are
+            random unless its config says ``pretrained: true`` or gives a `checkpoint_path`.
 
     Raises:
         BenchError: unknown id or option, or weights that cannot be had.
     """
-    if model_id == VGGT_ID:
-        from bench.models.vggt import VGGT
-
-        return VGGT(**(model_config or {}))
-    return get_model_class(model_id)(**(model_config or {}))
+    built: Any = get_model_class(model_id)(**(model_config or {}))
+    model: nn.Module = built.model if model_id == VGGT_ID else built
+    return model

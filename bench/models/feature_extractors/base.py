@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from bench.errors import BenchError
-from bench.models.checkpoints import fingerprint_file, resolve_path
+from bench.models.described import Architecture, Described, Role
 from bench.models.preprocessing import (
     IMAGENET,
     Normalisation,
@@ -26,18 +26,15 @@ from bench.models.preprocessing import (
     padded_grid,
     to_unit_range,
 )
-from bench.models.sources import Source, identity
-from bench.options import parse_options
 from bench.registry import suggestion
 from bench.types import OUTPUT_LAYER, PatchGrid, Scope, ViewSet
 
-Role = Literal["backbone", "floor", "ceiling"]
-Layers = list[int | str] | Literal["all", "quarters"]
+__all__ = [
+    "Architecture", "ExtractorOptions", "FeatureExtractor", "Role", "Tokens", "block_names",
+    "resolve_layers", "seeded", "validate_output_schema",
+]  # fmt: skip
 
-#: Options that do not change a random initialisation.
-NOT_ARCHITECTURE = frozenset(
-    {"checkpoint_path", "preprocess_images", "pretrained", "layers", "norm"}
-)
+Layers = list[int | str] | Literal["all", "quarters"]
 
 
 class ExtractorOptions(BaseModel):
@@ -59,37 +56,6 @@ class ExtractorOptions(BaseModel):
     layers: Layers | None = None
     norm: Literal["final", "none"] = "final"
     init_seed: int = 0
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What is known of a model before it is built.
-
-    layer_names: intermediate layers in network order. stride: pixels from one patch token to the
-    next. pad_multiple: sides are padded to multiples of it. native_size: side in pixels of the
-    pre-training images. layer_strides, layer_dims: of the intermediate layers of a hierarchical
-    model; empty where every layer has the stride and width of the output.
-    """
-
-    layer_names: tuple[str, ...]
-    stride: int
-    embed_dim: int
-    native_size: int
-    pad_multiple: int
-    layer_strides: tuple[int, ...] = ()
-    layer_dims: tuple[int, ...] = ()
-
-    def stride_of(self, layer: str) -> int:
-        """Pixels from one token of `layer` to the next."""
-        return self._of(layer, self.layer_strides, self.stride)
-
-    def dim_of(self, layer: str) -> int:
-        """Width of the tokens of `layer`."""
-        return self._of(layer, self.layer_dims, self.embed_dim)
-
-    def _of(self, layer: str, values: tuple[int, ...], output: int) -> int:
-        own = dict(zip(self.layer_names, values, strict=False))
-        return own.get(layer, output)
 
 
 @dataclass(frozen=True)
@@ -146,7 +112,7 @@ def resolve_layers(wanted: Layers | None, names: Sequence[str]) -> tuple[str, ..
     return tuple(name for name in known if name in chosen)
 
 
-class FeatureExtractor(nn.Module, ABC):
+class FeatureExtractor(Described, nn.Module, ABC):
     """A frozen backbone.
 
     Attributes:
@@ -156,13 +122,8 @@ class FeatureExtractor(nn.Module, ABC):
         layers: names of the layers that ``forward_features`` returns.
     """
 
-    Options: ClassVar[type[ExtractorOptions]] = ExtractorOptions
-    #: Raised whenever the numbers of an unchanged checkpoint change.
-    version: ClassVar[int] = 1
+    Options: ClassVar[type[BaseModel]] = ExtractorOptions
     scope: ClassVar[Scope] = "image"
-    role: ClassVar[Role] = "backbone"
-    #: What tasks can ask of it.
-    offers: ClassVar[frozenset[str]] = frozenset({"features"})
     normalisation: Normalisation = IMAGENET
 
     model: nn.Module
@@ -176,53 +137,6 @@ class FeatureExtractor(nn.Module, ABC):
         self.img_size = self.architecture.native_size
         self.layer_names = self.architecture.layer_names
         self.layers = resolve_layers(self.options.layers, self.layer_names)
-
-    # What is known without building
-
-    @classmethod
-    def parse(cls, config: Mapping[str, Any]) -> ExtractorOptions:
-        """Validated options; BenchError lists every mistake at once."""
-        return parse_options(cls.Options, config, cls.__name__)
-
-    @classmethod
-    @abstractmethod
-    def describe(cls, options: Any) -> Architecture | None:
-        """The architecture, or None where it can be known only after loading."""
-
-    @classmethod
-    def describe_or_raise(cls, options: Any) -> Architecture:
-        """Like ``describe``; families that know their architecture late override this."""
-        architecture = cls.describe(options)
-        if architecture is None:
-            raise BenchError(f"{cls.__name__}: the architecture cannot be determined.")
-        return architecture
-
-    @classmethod
-    def fingerprint(cls, options: Any) -> str | None:
-        """Identity of the weights without building the model; None while it cannot be known.
-
-        A file: sha256 of its bytes. A hub model: repository and resolved commit. A random
-        initialisation: its architecture and seed, and the extractor's version. Weights that are
-        out of reach before loading have an identity afterwards.
-        """
-        if options.checkpoint_path is not None:
-            return f"file:{fingerprint_file(resolve_path(options.checkpoint_path))}"
-        if not options.pretrained:
-            config = options.model_dump_json(exclude=NOT_ARCHITECTURE)
-            return f"random:{cls.__name__}:v{cls.version}:{config}"
-        source = cls.source(options)
-        return identity(source) if source else None
-
-    @classmethod
-    def role_of(cls, options: Any) -> Role:
-        """Whether a configuration is a contender or a control; random weights are a floor."""
-        random = not options.pretrained and options.checkpoint_path is None
-        return "floor" if random and cls.role == "backbone" else cls.role
-
-    @classmethod
-    def source(cls, options: Any) -> Source | None:
-        """Where the pretrained weights are; None for models without any."""
-        return None
 
     # Features
 
