@@ -259,7 +259,7 @@ def fisheye_depth(truth: RoomView, raw: Camera) -> DepthMap:
     fx, fy, cx, cy = raw.params[:4]
     rows, columns = np.mgrid[: raw.size[0], : raw.size[1]] + 0.5
     x, y = (columns - cx) / fx, (rows - cy) / fy
-    for _ in range(60):
+    for _ in range(20):
         u, v = distort_thin_prism_fisheye(raw, x, y)
         x, y = x - (u - columns) / fx, y - (v - rows) / fy
     assert max(np.abs(u - columns).max(), np.abs(v - rows).max()) < 1e-6

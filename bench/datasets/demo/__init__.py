@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,15 +40,16 @@ class Demo:
 
     def __init__(self, **config: Any) -> None:
         self.options = parse_options(DemoOptions, config, "Dataset 'demo'")
+        self._rooms: dict[str, Scene] = {}
 
     def view_sets(self) -> Sequence[ViewSetRef]:
-        return read_list(DATA / "sets.json")
+        return self._refs
 
     def load(self, ref: ViewSetRef) -> ViewSet:
-        return read_view_set(self.name, read_room(ref.scene), ref)
+        if ref.scene not in self._rooms:
+            self._rooms[ref.scene] = cameras_json.read(inside(DATA, ref.scene), ref.scene)
+        return read_view_set(self.name, self._rooms[ref.scene], ref)
 
-
-@cache
-def read_room(name: str) -> Scene:
-    """Cameras of one of the shipped rooms."""
-    return cameras_json.read(inside(DATA, name), name)
+    @cached_property
+    def _refs(self) -> tuple[ViewSetRef, ...]:
+        return read_list(DATA / "sets.json")
