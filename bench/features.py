@@ -272,7 +272,7 @@ def image_hash(image: Tensor) -> str:
 
 def weights_fingerprint(extractor: BuiltModel) -> str:
     """Identity of a loaded model: by its source where that is known, else by its tensors."""
-    known = type(extractor).fingerprint(extractor.options)
+    known: str | None = type(extractor).fingerprint(extractor.options)
     if known is not None:
         return known
     state = hashlib.sha256()

@@ -183,7 +183,7 @@ def test_damaged_cache_entries_are_computed_again(
     if damage == "flipped":
         content[-5] ^= 0x10
     entry.write_bytes(
-        {"truncated": content[: len(content) // 2], "empty": b""}.get(damage, content)
+        {"truncated": bytes(content[: len(content) // 2]), "empty": b""}.get(damage, bytes(content))
     )
     outcome = run(tiny_suite, tmp_path / "warm", Settings(cache="on"))
     assert outcome.failed == 0
