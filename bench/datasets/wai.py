@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +18,7 @@ from bench.datasets import datasets
 from bench.datasets._depth import DepthMap, read_depth, resize_nearest
 from bench.datasets._files import existing, inside, read_json
 from bench.datasets._images import read_mask
+from bench.datasets._names import read_names
 from bench.datasets._posed_scenes import PosedScenes, SceneOptions
 from bench.datasets._scene import Frame, Matrix, Scene, half_pixel_centres, invert_pose, pinhole
 from bench.datasets.blendedmvs import blendedmvs_split
@@ -221,42 +220,6 @@ def read_covisibility(path: Path) -> NDArray[np.float32]:
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise BenchError(f"{path}: expected a square matrix, got {list(matrix.shape)}.")
     return np.asarray(matrix, dtype=np.float32)
-
-
-#: All that a pickled array of text is built from, whatever NumPy version wrote it.
-ARRAY_PARTS: Mapping[str, Any] = MappingProxyType(
-    {"_reconstruct": np.empty(0).__reduce__()[0], "ndarray": np.ndarray, "dtype": np.dtype}
-)
-
-
-class _NamesOnly(pickle.Unpickler):
-    """Builds arrays of text and nothing else: a pickle could otherwise run any program."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] != "numpy" or name not in ARRAY_PARTS:
-            raise pickle.UnpicklingError(f"{module}.{name} has no place in a list of names")
-        return ARRAY_PARTS[name]
-
-
-def read_names(path: Path) -> list[str]:
-    """Names of an .npy array of text, also where they are stored as Python objects.
-
-    Raises:
-        BenchError: the file holds anything but text.
-    """
-    data = io.BytesIO(existing(path).read_bytes())
-    try:
-        version = np.lib.format.read_magic(data)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        _, _, kind = read_header(data)
-        stored = _NamesOnly(data).load() if kind.hasobject else np.load(path, allow_pickle=False)
-        names = [str(name) for name in np.asarray(stored).ravel()]
-    except (ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise BenchError(f"{path} is not a list of names: {error}.") from error
-    return names
 
 
 def _frame(folder: Path, frame: _WAIFrame, meta: _WAIScene, preset: Preset) -> Frame:

@@ -16,10 +16,11 @@ from PIL import Image
 
 from bench.datasets._colmap import Camera, distort_thin_prism_fisheye, read_model
 from bench.datasets._depth import DepthMap
+from bench.datasets._names import read_names
 from bench.datasets.blendedmvs import BlendedMVS, blendedmvs_split
 from bench.datasets.colmap import Colmap
 from bench.datasets.eth3d import ETH3D
-from bench.datasets.wai import WAI, read_names
+from bench.datasets.wai import WAI
 from bench.errors import BenchError
 from tests.rooms import Array, RoomView, room, save_image, save_pfm, shoot
 from tests.unit.room_checks import assert_same_camera, assert_same_view
