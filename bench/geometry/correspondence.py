@@ -1,6 +1,7 @@
 """Do patches that see the same place have similar features? Exact means, cosines and AUROC.
 
-Features are float32 rows; sums over pairs are accumulated in float64.
+Features are float32 rows. Sums over a voxel, over its neighbourhood and over blocks of rows are
+float32, as they have few terms; what is summed over them is accumulated in float64.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from bench.geometry.patch_pairs import PairList
-from bench.geometry.voxels import VoxelGroups
+from bench.geometry.voxel_groups import VoxelGroups
 
 #: Cosines of float32 features that differ by no more than this are equal.
 TIE = 1e-6
@@ -34,11 +35,16 @@ def mean_feature(features: Tensor, chosen: Tensor) -> Tensor:
     float64 makes the mean of equal rows equal to them, so that constant features have no direction
     once they are centred.
     """
-    total = features.new_zeros(features.shape[-1], dtype=torch.float64)
     kept = features if bool(chosen.all()) else features[chosen]
-    for rows in torch.split(kept, CHUNK):
-        total += rows.sum(0, dtype=torch.float64)
-    return (total / len(kept)).to(features.dtype)
+    return (sum_rows(kept, within=torch.float64) / len(kept)).to(features.dtype)
+
+
+def sum_rows(rows: Tensor, within: torch.dtype) -> Tensor:
+    """Sum of rows [N, D] in float64; blocks of ``CHUNK`` rows are first summed in type `within`."""
+    total = rows.new_zeros(rows.shape[-1], dtype=torch.float64)
+    for block in torch.split(rows, CHUNK):
+        total += block.sum(0, dtype=within)
+    return total
 
 
 def normalize_(features: Tensor, chosen: Tensor) -> Tensor:
@@ -70,16 +76,23 @@ def pair_sums(rows: Tensor, groups: VoxelGroups) -> PairSums:
     """Exact sums over pairs of rows [N, D], in time and memory linear in N.
 
     The sum over pairs of dot products is half the squared norm of the sum less the squared norms;
-    taken for every voxel over all views and again per view, the difference holds the pairs of
-    different views alone. With a row of ones per patch the sums are the numbers of pairs.
+    taken over all views and again per view, the difference holds the pairs of different views
+    alone. With a row of ones per patch the sums are the numbers of pairs.
     """
     totals = embedding_bag(groups.members, rows, groups.member_offsets, mode="sum")
-    nearby = embedding_bag(groups.near, totals, groups.near_offsets, mode="sum")
-    same = torch.dot(groups.sign, torch.linalg.vecdot(totals, totals).double()) / 2
-    near = torch.dot(groups.sign, torch.linalg.vecdot(totals, nearby).double())
+    squares = torch.linalg.vector_norm(totals, dim=-1).double().square()
+    same = torch.dot(groups.sign, squares) / 2
+    nearby = embedding_bag(
+        groups.near,
+        totals,
+        groups.near_offsets,
+        mode="sum",
+        per_sample_weights=groups.near_weights.to(totals.dtype),
+    )
+    near = nearby.mul_(totals).sum(-1).sum(dtype=torch.float64)
     views = torch.stack(
         [
-            totals[start:stop].sum(0, dtype=torch.float64)
+            sum_rows(totals[start:stop], within=totals.dtype)
             for start, stop in zip(groups.view_rows, groups.view_rows[1:], strict=False)
         ]
     )

@@ -25,12 +25,11 @@ from bench.geometry.patch_points import (
     pooled_points,
 )
 from bench.geometry.position_control import SameCellControls, no_controls, same_cell_controls
+from bench.geometry.voxel_groups import VoxelGroups, group_by_voxel
 from bench.geometry.voxels import (
     DEAD_ZONE,
-    VoxelGroups,
     VoxelPatches,
     floor_indices,
-    group_by_voxel,
     rounded_indices,
     voxelize,
 )

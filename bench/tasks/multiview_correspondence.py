@@ -260,7 +260,7 @@ class MultiviewCorrespondence:
             return moved(item.memo.get(key, on_host), device)
 
         found = item.memo.get((*key, device), on_device)
-        rows = found.patches.gather(features.tokens).float()
+        rows = found.patches.gather(features.tokens)
         score = score_v1 if self.options.preset == "v1" else score_legacy
         return [ItemScore(view_set.scene, view_set.set_id, view_set.split, score(rows, found))]
 

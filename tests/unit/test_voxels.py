@@ -33,9 +33,9 @@ from bench.geometry.position_control import (
     position_controlled,
     same_cell_controls,
 )
+from bench.geometry.voxel_groups import group_by_voxel
 from bench.geometry.voxels import (
     VoxelPatches,
-    group_by_voxel,
     rounded_indices,
     voxelize,
 )
