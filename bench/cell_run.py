@@ -49,6 +49,7 @@ def record(cell: Cell, suite: str, status: Literal["done", "failed"], **more: An
         "layer_names": list(cell.model.layer_names),
         "dataset": cell.dataset.label,
         "dataset_name": cell.dataset.name,
+        "dataset_options": dict(cell.dataset.options),
         "dataset_version": dataset.version if dataset else 0,
         "list_hash": cell.dataset.list_hash,
         "resolution": cell.dataset.resolution.rule,

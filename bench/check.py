@@ -9,6 +9,7 @@ from bench.datasets import datasets
 from bench.errors import BenchError
 from bench.models import get_model_class
 from bench.models.feature_extractors.base import resolve_layers
+from bench.options import parse_options
 from bench.plan import dataset_options, model_options
 from bench.registry import suggestion
 from bench.suite import (
@@ -76,7 +77,8 @@ def _check_model(entry: ModelEntry) -> None:
 def _check_dataset(entry: DatasetEntry, parsed: ParsedSuite) -> None:
     kind = datasets.get(entry.name)
     if parsed.suite is not None:
-        kind.Options.model_validate(dataset_options(entry, parsed.suite))
+        options = dataset_options(entry, parsed.suite)
+        parse_options(kind.Options, options, f"Dataset '{entry.name}'")
 
 
 def _closest(place: Place, error: BenchError) -> Place:

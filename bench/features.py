@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class FeatureSource:
         read, write: whether the store is consulted and filled.
         forward_passes: view sets that went through the model, for the run's report.
         cache_hits: view sets that did not have to.
+        forward_seconds, forward_views: time inside the model, and how many views it was for.
     """
 
     extractor: Any
@@ -52,6 +54,13 @@ class FeatureSource:
     write: bool = False
     forward_passes: int = 0
     cache_hits: int = 0
+    forward_seconds: float = 0.0
+    forward_views: int = 0
+
+    @property
+    def forward_ms(self) -> float | None:
+        """Mean time per view in milliseconds; None if nothing was computed."""
+        return 1000 * self.forward_seconds / self.forward_views if self.forward_views else None
 
     def layers(
         self, view_sets: Sequence[ViewSet], wanted: Sequence[str]
@@ -72,11 +81,24 @@ class FeatureSource:
                 yield from cached
                 return
         self.forward_passes += len(view_sets)
+        self.forward_views += sum(map(len, view_sets))
         with torch.no_grad(), self._autocast():
-            for name, maps in self._compute(view_sets, wanted):
+            for name, maps in self._timed(self._compute(view_sets, wanted)):
                 if self.write and keys:
                     self._keep(maps, keys[list(wanted).index(name)])
                 yield name, maps
+
+    def _timed(self, layers: Iterator[tuple[str, Maps]]) -> Iterator[tuple[str, Maps]]:
+        """The same, with the time that each layer took added up."""
+        while True:
+            started = time.perf_counter()
+            found = next(layers, None)
+            if self.device.startswith("cuda"):
+                torch.cuda.synchronize(self.device)
+            self.forward_seconds += time.perf_counter() - started
+            if found is None:
+                return
+            yield found
 
     def predictions(self, view_sets: Sequence[ViewSet]) -> list[dict[str, Any]]:
         """Per view set, what a full model says of it: tensors [S, ...] without batch dimension.
@@ -90,7 +112,10 @@ class FeatureSource:
                 if len({view.size for view in view_set.views}) > 1:
                     raise self._needs_one_size(view_set)
                 images = self._on_device(view_set.views)
+                started = time.perf_counter()
                 said = self.extractor.predict(images[None])
+                self.forward_seconds += time.perf_counter() - started
+                self.forward_views += len(view_set)
                 self.forward_passes += 1
                 tensors = {k: v[0].float() for k, v in said.items() if isinstance(v, Tensor)}
                 found.append(tensors)

@@ -123,7 +123,7 @@ class GroupRun:
             fresh = {str(r.cell.key): r.scores.setdefault(index, []) for r in active if r in runs}
             journal.add(index, fresh, skipped)
         for run in list(runs):
-            self._finish(run, journal, len(refs))
+            self._finish(run, journal, len(refs), source)
         journal.close()
         self.outcome.forward_passes += source.forward_passes
         self.outcome.cache_hits += source.cache_hits
@@ -290,7 +290,7 @@ class GroupRun:
             self._fail(run.cell, error)
         run.seconds += time.perf_counter() - started
 
-    def _finish(self, run: CellRun, journal: Journal, count: int) -> None:
+    def _finish(self, run: CellRun, journal: Journal, count: int, source: FeatureSource) -> None:
         broken = dict(journal.skipped)
         if count and len(broken) > MAX_BROKEN_SHARE * count:
             first = next(iter(broken.items()))
@@ -312,7 +312,13 @@ class GroupRun:
             return
         run.seconds += time.perf_counter() - started
         result = record(
-            run.cell, self.suite.name, status="done", skipped=broken, seconds=run.seconds
+            run.cell,
+            self.suite.name,
+            status="done",
+            skipped=broken,
+            seconds=run.seconds,
+            parameters=sum(p.numel() for p in source.extractor.parameters()),
+            forward_ms=source.forward_ms,
         )
         write_cell(self.out / CELLS / run.cell.folder, result, scores)
         self.outcome.done += 1

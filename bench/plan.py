@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -63,6 +63,7 @@ class DatasetPlan:
     dataset: Dataset | None
     refs: tuple[ViewSetRef, ...] = ()
     list_hash: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
     limit: int | None = None
     error: str | None = None
 
@@ -283,7 +284,9 @@ def plan_dataset(entry: DatasetEntry, suite: Suite, limit: int | None) -> Datase
     rule = entry.resolution if entry.resolution is not None else suite.defaults.resolution
     plan = DatasetPlan(entry.title, entry.name, resolution_of(rule), None, limit=limit)
     try:
-        dataset = datasets.get(entry.name)(**dataset_options(entry, suite))
+        options = dataset_options(entry, suite)
+        plan = replace(plan, options=options)
+        dataset = datasets.get(entry.name)(**options)
         refs = limited(dataset.view_sets(), limit)
     except BenchError as error:
         return replace(plan, error=str(error))

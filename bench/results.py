@@ -70,6 +70,9 @@ class Result(BaseModel):
     storage: str
     precision: str
     seed: int
+    dataset_options: dict[str, Any] = {}
+    parameters: int | None = None
+    forward_ms: float | None = None
     error: str | None = None
     traceback: str | None = None
     skipped: dict[str, str] = {}
@@ -208,7 +211,8 @@ def cells_frame(results: Iterable[Result]) -> pd.DataFrame:
                 include={
                     "model", "model_id", "role", "dataset", "task", "status", "error", "key",
                     "task_version", "dataset_version", "list_hash", "resolution", "limit",
-                    "storage", "precision", "seed", "weights", "seconds",
+                    "storage", "precision", "seed", "weights", "seconds", "parameters",
+                    "forward_ms",
                 }
             ),
             "layer": result.layer,

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench.datasets import datasets
 from bench.tasks import tasks
 from tests.synthetic import Brightness, MeanOfMeans, Slab
+
+# Tensors of tests are small: more threads only wait for each other.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

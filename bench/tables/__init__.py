@@ -6,7 +6,7 @@ from bench.tables.grid_json import grids_json
 from bench.tables.html import grids_html
 from bench.tables.latex import grids_latex
 from bench.tables.markdown import grids_markdown, leaderboard_markdown
-from bench.tables.terminal import leaderboard_text
+from bench.tables.terminal import grid_text, leaderboard_text
 from bench.tables.tidy import LEADERBOARD_COLUMNS, csv_text, leaderboard
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "csv_text",
     "decimals",
     "default_tables",
+    "grid_text",
     "grids_html",
     "grids_json",
     "grids_latex",

@@ -1,33 +1,21 @@
-"""The command line. Thin: every command is a few calls of the library."""
+"""``run`` and ``check``."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from bench.cli.codes import EXIT_FAILED
 from bench.errors import BenchError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="How much 3D does a frozen vision backbone know?",
-)
-
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
-
-Names = Annotated[list[str] | None, typer.Option(help="Only these (label or part of it).")]
 SuiteName = Annotated[str, typer.Argument(help="A suite file, or the name of one that is shipped.")]
+Names = Annotated[list[str] | None, typer.Option(help="Only these (label or part of it).")]
 
 
-@app.command()
 def run(
     suite: SuiteName,
     model: Names = None,
@@ -98,7 +86,6 @@ def run(
         raise typer.Exit(EXIT_FAILED)
 
 
-@app.command()
 def check(suite: SuiteName) -> None:
     """Check a suite: every mistake at once, nothing is run."""
     from bench.api import prepare
@@ -110,67 +97,8 @@ def check(suite: SuiteName) -> None:
     typer.echo(f"{suite}: good; {len(plan.cells)} cells.")
 
 
-@app.command("list")
-def list_(
-    what: Annotated[
-        Literal["all", "models", "datasets", "tasks", "suites"], typer.Argument()
-    ] = "all",
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
-) -> None:
-    """Models, datasets, tasks and suites."""
-    from bench.listing import listing, listing_text
-
-    sections = listing(what)
-    typer.echo(json.dumps(sections, indent=1) if as_json else listing_text(sections))
-
-
-@app.command()
-def show(
-    name: Annotated[str, typer.Argument(help="For example feature_extractor/dinov2.")],
-) -> None:
-    """Options, facts and an example entry of a model, dataset, task or suite."""
-    from bench.describe import describe
-
-    typer.echo(describe(name))
-
-
-@app.command()
-def doctor() -> None:
-    """What is installed, which devices there are, and which weights are at hand."""
-    from bench.doctor import report
-
-    lines, healthy = report()
-    typer.echo("\n".join(lines))
-    if not healthy:
-        raise typer.Exit(EXIT_FAILED)
-
-
 def _shard(text: str) -> tuple[int, int]:
     index, _, count = text.partition("/")
     if index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count):
         return int(index), int(count)
     raise BenchError(f"--shard {text} is not a share.", "Write i/n with 1 <= i <= n, as in 2/4.")
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Entry point: user mistakes end in one message and a documented exit code."""
-    try:
-        code: Any = app(args=arguments, standalone_mode=False)
-    except BenchError as error:
-        typer.echo(f"error: {error.what}", err=True)
-        if error.hint:
-            typer.echo(f"       {error.hint}", err=True)
-        sys.exit(EXIT_USAGE)
-    except (KeyboardInterrupt, typer.Abort):
-        code = EXIT_INTERRUPTED
-    except Exception as error:
-        # Usage errors of typer; their class lives in click or in typer, depending on its version.
-        show_usage = getattr(error, "show", None)
-        if show_usage is None:
-            raise
-        show_usage()
-        sys.exit(EXIT_USAGE)
-    if code == EXIT_INTERRUPTED:
-        text = "Interrupted; what was finished is kept. Run the same command to go on."
-        typer.echo(text, err=True)
-    sys.exit(code if isinstance(code, int) else 0)

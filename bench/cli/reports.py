@@ -1,0 +1,86 @@
+"""``report``, ``leaderboard`` and ``compare``: what came of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bench.cli.codes import EXIT_FAILED
+from bench.errors import BenchError
+
+RunFolders = Annotated[list[Path], typer.Argument(help="Run folders, as results/correspondence.")]
+
+
+def report(
+    runs: RunFolders,
+    out: Annotated[Path | None, typer.Option(help="File; report.html in the run folder.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether the published files are stale.")
+    ] = False,
+) -> None:
+    """Write leaderboard, figures and one self-contained HTML page of a run."""
+    from bench.publish import publish, stale_files
+    from bench.results import write_text
+    from bench.web_report import page
+
+    if check:
+        stale = [path for run in runs for path in stale_files(run)]
+        for path in stale:
+            typer.echo(f"stale: {path}", err=True)
+        if stale:
+            raise typer.Exit(EXIT_FAILED)
+        typer.echo("Published files are those of the cells.")
+        return
+    for run in runs:
+        publish(run)
+    target = out or runs[0] / "report.html"
+    write_text(target, page(runs))
+    typer.echo(f"Report: {target}")
+
+
+def leaderboard(
+    runs: RunFolders,
+    form: Annotated[
+        Literal["text", "markdown", "csv", "latex", "html", "json"], typer.Option("--format")
+    ] = "text",
+    out: Annotated[Path | None, typer.Option(help="File; standard output if not given.")] = None,
+) -> None:
+    """One table of several runs; refuses what was not measured the same way."""
+    from bench.publish import merged_leaderboard
+    from bench.results import write_text
+
+    text = merged_leaderboard(runs, form)
+    if out is None:
+        typer.echo(text)
+    else:
+        write_text(out, text)
+        typer.echo(f"Leaderboard: {out}")
+
+
+def compare(
+    model_a: Annotated[str, typer.Argument(help="A model's label.")],
+    model_b: Annotated[str, typer.Argument(help="Another model's label.")],
+    run: Annotated[
+        list[Path] | None, typer.Option(help="Run folder(s); default: the newest below results/.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Default: the run's first task.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Default: the task's headline.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for a forest plot.")] = None,
+) -> None:
+    """Is the difference between two models real? Paired over scenes, in plain words."""
+    from bench.publish import comparison
+
+    runs = run or [_newest()]
+    found = comparison(runs, (model_a, model_b), task, metric, out)
+    typer.echo(f"{', '.join(map(str, runs))}: {found['task'].iloc[0]}, {found['metric'].iloc[0]}")
+    for verdict in found["verdict"]:
+        typer.echo(verdict)
+
+
+def _newest() -> Path:
+    plans = sorted(Path("results").glob("*/cells/plan.json"), key=lambda p: p.stat().st_mtime)
+    if not plans:
+        raise BenchError("No run folder below results/.", "Name one with --run.")
+    return plans[-1].parents[1]
