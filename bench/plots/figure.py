@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -56,14 +57,29 @@ def save(plot: Plot, stem: Path) -> list[Path]:
         The three paths.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
-    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg", "csv")]
-    with warnings.catch_warnings():
+    contents = {
+        "png": _drawn(plot.figure, "png", {"Software": None}),
+        "svg": svg_bytes(plot),
+        "csv": csv_text(plot.data).encode(),
+    }
+    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in contents]
+    for path, content in zip(paths, contents.values(), strict=True):
+        path.write_bytes(content)
+    return paths
+
+
+@styled
+def svg_bytes(plot: Plot) -> bytes:
+    """The figure as SVG, without a date."""
+    return _drawn(plot.figure, "svg", {"Date": None, "Creator": None})
+
+
+def _drawn(figure: Figure, kind: str, metadata: dict[str, Any]) -> bytes:
+    with warnings.catch_warnings(), BytesIO() as file:
         # The SVG holds the text itself, and readers' fonts know scripts that this one lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        plot.figure.savefig(paths[0], metadata={"Software": None})
-        plot.figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
-    paths[2].write_text(csv_text(plot.data), encoding="utf-8", newline="\n")
-    return paths
+        figure.savefig(file, format=kind, metadata=metadata)
+        return file.getvalue()
 
 
 def colours() -> list[str]:

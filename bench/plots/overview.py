@@ -54,6 +54,8 @@ def overview(summary: pd.DataFrame, metrics: pd.DataFrame) -> Plot:
         fmt="",
         annot_kws={"size": 6.5},
         cmap="cividis",
+        xticklabels=False,
+        yticklabels=False,
         vmin=0,
         vmax=1,
         linewidths=0.5,

@@ -84,6 +84,6 @@ def _names(places: dict[tuple[str, str], float]) -> list[str]:
     for model, layer in places:
         shown = "" if layer == "output" else short(layer, 14)
         head = short(model) if model != previous else ""
-        names.append("   ".join(part for part in (head, shown) if part))
+        names.append(" · ".join(part for part in (head, shown) if part))
         previous = model
     return names

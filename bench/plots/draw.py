@@ -1,0 +1,73 @@
+"""Every figure that a summary holds data for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from bench.plots.angles import angle_metrics, by_angle
+from bench.plots.figure import Plot, save
+from bench.plots.layers import by_layer, by_layer_type
+from bench.plots.overview import overview
+from bench.plots.position_drop import position_drop
+from bench.plots.ranking import ranking
+from bench.stats import headline_metric
+
+_PLAIN, _CONTROLLED = "auroc", "auroc_position_controlled"
+
+
+def write_figures(summary: pd.DataFrame, metrics: pd.DataFrame, folder: Path) -> list[Path]:
+    """Every figure as PNG, SVG and CSV.
+
+    Returns:
+        The paths written, in order.
+    """
+    drawn = draw_all(summary, metrics)
+    return [path for name, _, plot in drawn for path in save(plot, folder / name)]
+
+
+def draw_all(summary: pd.DataFrame, metrics: pd.DataFrame) -> Iterator[tuple[str, str, Plot]]:
+    """File name, caption and plot of every figure that there is data for."""
+    for (task, preset), own in summary.groupby(["task", "preset"]):
+        stem = _file_name(f"{task}_{preset}" if preset else task)
+        title = f"{task} ({preset})" if preset else str(task)
+        for name, caption, plot in _draw_task(own, metrics, str(task)):
+            yield f"{stem}_{name}", f"{title}: {caption}", plot
+    if not summary.empty:
+        yield "overview", "Headline scores of all tasks", overview(summary, metrics)
+
+
+def _draw_task(
+    summary: pd.DataFrame, metrics: pd.DataFrame, task: str
+) -> Iterator[tuple[str, str, Plot]]:
+    metric = headline_metric(metrics, task)
+    test = summary[(summary["split"] == "test") & summary["value"].notna()]
+    measured = set(test["metric"])
+    if metric is None or metric not in measured:
+        return
+    yield "ranking", f"{metric} with 95 % intervals", ranking(summary, metrics, task, metric)
+    headline = test[(test["metric"] == metric) & test["relative_depth"].notna()]
+    depths = headline[headline["role"] == "backbone"].groupby("model")["layer"].nunique()
+    if (depths > 1).any():
+        yield "by_layer", f"{metric} by layer", by_layer(summary, metrics, task, metric)
+    typed = headline[headline["layer"].str.fullmatch(r"(frame|global)_\d+")]
+    for model in sorted(typed["model"].unique()):
+        plot = by_layer_type(summary, metrics, task, metric, model)
+        yield f"by_layer_type_{_file_name(model)}", f"{metric} by layer type of {model}", plot
+    if {_PLAIN, _CONTROLLED} <= measured:
+        caption = f"drop from {_PLAIN} to {_CONTROLLED}"
+        yield "position_drop", caption, position_drop(summary, metrics, task)
+    for base, names in angle_metrics(metrics, task).items():
+        if measured & set(names):
+            plot = by_angle(summary, metrics, task, base)
+            yield f"by_angle_{_file_name(base)}", f"{base} by viewing angle", plot
+
+
+def _file_name(text: str) -> str:
+    """The label where it is a plain name, else what is left of it and a hash."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60]
+    return name if name == text else f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

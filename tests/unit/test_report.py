@@ -1,0 +1,186 @@
+"""The HTML report: complete, self-contained, and deaf to what labels try to be."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from base64 import b64decode, b64encode
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from bench.report import extreme_view_sets, report_html
+from bench.stats import shown_layers, summarise
+from bench.tables import Table
+from tests.unit.hostile import HOSTILE
+from tests.unit.synthetic_frames import TASK, cells_frame, items_frame, metrics_frame
+
+METRICS = metrics_frame()
+CONTROLLED = "auroc_position_controlled"
+TABLES = (Table("Correspondence", TASK, (CONTROLLED, "auroc")),)
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text; rows of tables; the raw text of style and script."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.rows: list[list[str]] = []
+        self.raw: dict[str, str] = {}
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1] in ("style", "script"):
+            self.raw[self.tags[-1]] = self.raw.get(self.tags[-1], "") + data
+            self.tags[-1] += " (read)"
+            return
+        self.text += data
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data
+
+    def values(self, name: str) -> list[str]:
+        return [value for key, value in self.attributes if key == name]
+
+
+@pytest.fixture(scope="module")
+def items() -> pd.DataFrame:
+    return items_frame(num_models=3, num_scenes=12, sets_per_scene=1)
+
+
+@pytest.fixture(scope="module")
+def page(items: pd.DataFrame) -> Page:
+    costs = pd.DataFrame({"model": ["DINOv2-S", "DINOv2-B", "CroCo v2"], "cost": [5.0, 9.0, 7.0]})
+    pictures = {("scannetpp", f"scene_{i:03d}", f"{i:03d}_0"): b"picture" for i in range(12)}
+    provenance = {"command": ["bench", "run", "x"], "versions": {"torch": "2.8"}}
+    text = report_html(
+        "A suite", items, METRICS, cells_frame(items), TABLES, "Why?", costs,
+        pictures=pictures, provenance=provenance,
+    )  # fmt: skip
+    return Page(text)
+
+
+def test_every_section_is_there(page: Page) -> None:
+    assert {"findings", "leaderboard", "figures", "view-sets", "failures", "provenance"} <= set(
+        page.values("id")
+    )
+    for words in ("A suite", "Why?", "DINOv2-S beats", "CUDA out of memory", '"torch": "2.8"'):
+        assert words in page.text
+    anchors = {value[1:] for value in page.values("href")}
+    assert anchors <= set(page.values("id"))
+
+
+def test_nothing_comes_from_outside(page: Page) -> None:
+    assert all(value.startswith("#") for value in page.values("href"))
+    assert all(value.startswith("data:image/") for value in page.values("src"))
+    assert not [name for name, _ in page.attributes if name.startswith("on") or name == "style"]
+    assert "@import" not in page.raw["style"]
+    assert "url(" not in page.raw["style"]
+
+
+def test_policy_allows_this_style_and_script_only(page: Page) -> None:
+    (policy,) = [value for value in page.values("content") if "default-src" in value]
+    for kind in ("style", "script"):
+        digest = b64encode(hashlib.sha256(page.raw[kind].encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_leaderboard_has_all_rows_and_sort_keys(page: Page) -> None:
+    assert len(page.rows) == 1 + 3 + 12 + 4
+    assert page.rows[1][0] == "DINOv2-S"
+    assert len(page.values("data-value")) == 19 * 4
+    assert all(math.isfinite(float(value)) for value in page.values("data-value"))
+    assert page.values("data-best") == ["1"] * 4
+    folded = [name for name, _ in page.attributes if name == "data-folds"]
+    assert len(folded) == 12
+
+
+def test_figures_and_pictures_are_embedded(page: Page) -> None:
+    kinds = [value.split(";")[0] for value in page.values("src")]
+    assert kinds.count("data:image/svg+xml") == 9
+    assert kinds.count("data:image/png") == 2 * 2 * 4
+    svg = b64decode(page.values("src")[0].split(",")[1])
+    assert b"<svg" in svg
+    assert all(page.values("alt"))
+
+
+def test_a_run_without_val_scenes_folds_nothing(items: pd.DataFrame) -> None:
+    test = items[(items["split"] == "test") & (items["metric"] == CONTROLLED)]
+    page = Page(report_html("t", test, METRICS, cells_frame(test), TABLES))
+    assert "data-folds" not in dict(page.attributes)
+    assert "every layer" not in page.text
+
+
+def test_hostile_labels_stay_text(items: pd.DataFrame) -> None:
+    few = items[(items["model"] == "CroCo v2") & (items["metric"] == CONTROLLED)]
+    parts = [few.assign(model=label, dataset=HOSTILE[0], scene=label) for label in HOSTILE]
+    own = pd.concat(parts)
+    own = own.drop_duplicates(["model", "layer", "split", "metric", "scene", "set_id"])
+    cells = cells_frame(own)
+    cells.loc[cells["status"] == "failed", "error"] = "</pre><script>alert(1)</script>"
+    title = "</title><script>alert(1)</script>"
+    text = report_html(
+        title, own, METRICS, cells, [Table(HOSTILE[0], TASK, (CONTROLLED,))], HOSTILE[0],
+        provenance={"</dt><img src=x onerror=alert(1)>": HOSTILE[0]},
+    )  # fmt: skip
+    page = Page(text)
+    assert page.tags.count("script (read)") == 1
+    assert "script" not in page.tags
+    assert title in page.text
+    assert HOSTILE[0] in page.text
+    assert not [value for value in page.values("src") if not value.startswith("data:")]
+    assert "onerror" not in dict(page.attributes)
+
+
+def test_an_empty_run_still_gives_a_page(items: pd.DataFrame) -> None:
+    cells = cells_frame(items).query("status == 'failed'")
+    page = Page(report_html("t", items.head(0), METRICS, cells, TABLES))
+    assert "No test scores." in page.text
+    assert "CUDA out of memory" in page.text
+    assert "figures" not in page.values("id")
+
+
+def test_only_what_failed_is_listed(items: pd.DataFrame) -> None:
+    done = cells_frame(items).query("status == 'done'")
+    few = items[items["metric"] == "rmse_m"]
+    page = Page(report_html("t", few, METRICS, done))
+    assert "No cell failed." in page.text
+    assert not re.search(r"provenance", page.text, re.IGNORECASE)
+
+
+def test_extreme_view_sets_by_hand() -> None:
+    items = items_frame(num_models=2, num_scenes=12, sets_per_scene=1)
+    shown = shown_layers(summarise(items), METRICS)
+    found = extreme_view_sets(items, METRICS, shown, count=2)
+    own = found[(found["task"] == "depth") & (found["dataset"] == "scannetpp")]
+    assert own["place"].tolist() == ["worst", "worst", "best", "best"]
+    layers = shown[shown["task"] == "depth"].set_index("model")["layer"]
+    test = items.query("split == 'test' and metric == 'rmse_m' and dataset == 'scannetpp'")
+    backbones = test[(test["role"] == "backbone") & (test["layer"] == test["model"].map(layers))]
+    scores = backbones.pivot(index="set_id", columns="model", values="value").dropna()
+    ordered = scores.mean(axis=1).sort_values(ascending=False)
+    assert own["set_id"].tolist() == [*ordered.index[:2], *ordered.index[-2:][::-1]]
+    assert own["value"].iloc[0] == pytest.approx(ordered.iloc[0])
+
+
+def test_few_view_sets_are_not_both_best_and_worst() -> None:
+    items = items_frame(num_models=2, num_scenes=4, sets_per_scene=1, seed=2)
+    shown = shown_layers(summarise(items), METRICS)
+    found = extreme_view_sets(items, METRICS, shown)
+    assert not found.duplicated(["task", "dataset", "scene", "set_id"]).any()
+    assert extreme_view_sets(items.head(0), METRICS, shown).empty
