@@ -21,7 +21,7 @@ from bench.datasets._lists import list_hash
 from bench.errors import BenchError
 from bench.models import get_model_class
 from bench.models.described import Described
-from bench.models.feature_extractors.base import resolve_layers
+from bench.models.feature_extractors.base import Layers, resolve_layers
 from bench.results import GROUP_LAYER
 from bench.suite import DatasetEntry, ModelEntry, Suite, TaskEntry, resolution_of
 from bench.tasks import tasks
@@ -222,7 +222,7 @@ def make_plan(suite: Suite, *, precision: str, limit: int | None = None) -> Plan
         precision: of the forward pass, resolved for the device (never ``auto``).
         limit: at most this many view sets of each split of each dataset.
     """
-    models = tuple(plan_model(entry) for entry in suite.models)
+    models = tuple(plan_model(entry, suite) for entry in suite.models)
     dataset_plans = tuple(plan_dataset(entry, suite, limit) for entry in suite.datasets)
     task_plans = tuple(plan_task(entry) for entry in suite.tasks)
     cells = [
@@ -238,10 +238,10 @@ def make_plan(suite: Suite, *, precision: str, limit: int | None = None) -> Plan
     return Plan(suite, tuple(cells), models, dataset_plans, task_plans)
 
 
-def plan_model(entry: ModelEntry) -> ModelPlan:
+def plan_model(entry: ModelEntry, suite: Suite) -> ModelPlan:
     """A model of the suite; problems with its weights are kept as the plan's error."""
     kind = get_model_class(entry.model_id)
-    options = kind.parse(model_options(entry))
+    options = kind.parse(model_options(entry, suite.defaults.layers))
     plan = ModelPlan(
         label=entry.label,
         model_id=entry.model_id,
@@ -269,11 +269,12 @@ def plan_model(entry: ModelEntry) -> ModelPlan:
     )
 
 
-def model_options(entry: ModelEntry) -> dict[str, Any]:
-    """model_config with the entry's own `layers` and `norm`."""
+def model_options(entry: ModelEntry, layers: Layers | None = None) -> dict[str, Any]:
+    """model_config with the entry's own `layers` (else the suite's) and `norm`."""
     config = dict(entry.config)
-    if entry.layers is not None:
-        config["layers"] = entry.layers
+    chosen = entry.layers if entry.layers is not None else config.get("layers", layers)
+    if chosen is not None:
+        config["layers"] = chosen
     if "norm" in entry.model_fields_set:
         config["norm"] = entry.norm
     return config

@@ -25,6 +25,9 @@ Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 
 
+Layers = list[int | str] | Literal["all", "quarters"]
+
+
 class ResolutionEntry(Entry):
     """``{patches: N}`` or ``{pixels: P}``; ``native`` is a plain word."""
 
@@ -52,11 +55,12 @@ def resolution_of(rule: ResolutionRule) -> Resolution:
 
 
 class Defaults(Entry):
-    """resolution: fair input size; precision: of the forward pass (auto: bfloat16 autocast on CUDA,
+    """resolution: fair input size; layers: of models that name none; precision: of the forward pass (auto: bfloat16 autocast on CUDA,
     float32 elsewhere); storage: of the features that are scored and cached; num_views: for
     datasets that sample their view sets."""
 
     resolution: ResolutionRule = ResolutionEntry(patches=37)
+    layers: Layers | None = None
     num_views: int | None = Field(None, ge=1, le=1000)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     storage: Literal["float16", "float32"] = "float16"
@@ -68,7 +72,7 @@ class ModelEntry(Entry):
     model_id: Text
     label: Text
     config: dict[str, Any] = Field(default_factory=dict, alias="model_config")
-    layers: list[int | str] | Literal["all", "quarters"] | None = None
+    layers: Layers | None = None
     norm: Literal["final", "none"] = "final"
     cache_layers: bool = False
 

@@ -30,7 +30,7 @@ from bench.registry import suggestion
 from bench.types import OUTPUT_LAYER, PatchGrid, Scope, ViewSet
 
 __all__ = [
-    "Architecture", "ExtractorOptions", "FeatureExtractor", "Role", "Tokens", "block_names",
+    "Architecture", "ExtractorOptions", "FeatureExtractor", "Layers", "Role", "Tokens", "block_names",
     "resolve_layers", "seeded", "validate_output_schema",
 ]  # fmt: skip
 
