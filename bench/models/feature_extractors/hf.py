@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
@@ -229,7 +230,8 @@ def hierarchical_architecture(config: Any) -> Architecture:
 
 def stage_maps(model: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     """The final output ([N, P, D] or [N, D, H, W]), and maps [N, D, H, W] of every stage."""
-    found = model(images, output_hidden_states=True)
+    with leaving_no_hooks(model):
+        found = model(images, output_hidden_states=True)
     maps = found.get("reshaped_hidden_states") or found.hidden_states
     widths = [hidden.shape[-1] for hidden in found.hidden_states]
     channels_last = found.hidden_states[0].ndim == 3 and all(
@@ -238,6 +240,18 @@ def stage_maps(model: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     if channels_last:
         maps = [stage.permute(0, 3, 1, 2) for stage in maps]
     return found.last_hidden_state, list(maps)
+
+
+@contextmanager
+def leaving_no_hooks(model: nn.Module) -> Iterator[None]:
+    """transformers leaves hooks in a model that gave its stages, and hooks cannot be pickled."""
+    before = [(module, module._forward_hooks.copy()) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, hooks in before:
+            module._forward_hooks = hooks
+            vars(module).pop("_output_capturing_hooks_installed", None)
 
 
 def one_side(size: int | Sequence[int]) -> int:
