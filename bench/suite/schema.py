@@ -55,9 +55,12 @@ def resolution_of(rule: ResolutionRule) -> Resolution:
 
 
 class Defaults(Entry):
-    """resolution: fair input size; layers: of models that name none; precision: of the forward pass (auto: bfloat16 autocast on CUDA,
-    float32 elsewhere); storage: of the features that are scored and cached; num_views: for
-    datasets that sample their view sets."""
+    """What entries that say nothing get.
+
+    resolution: fair input size. layers: of models. num_views: of datasets that sample their view
+    sets. precision: of the forward pass (auto: bfloat16 autocast on CUDA, float32 elsewhere).
+    storage: of the features that are scored and cached.
+    """
 
     resolution: ResolutionRule = ResolutionEntry(patches=37)
     layers: Layers | None = None
