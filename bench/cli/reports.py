@@ -13,28 +13,45 @@ from bench.errors import BenchError
 RunFolders = Annotated[list[Path], typer.Argument(help="Run folders, as results/correspondence.")]
 
 
+PAGE = Path("BENCHMARKS.md")
+RESULTS = Path("results")
+
+
 def report(
-    runs: RunFolders,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Run folders, as results/correspondence.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="File; report.html in the run folder.")] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only say whether the published files are stale.")
+        bool, typer.Option("--check", help="Write nothing; exit 1 if published files are stale.")
     ] = False,
 ) -> None:
-    """Write leaderboard, figures and one self-contained HTML page of a run."""
+    """Write leaderboard, figures and one self-contained HTML page of a run.
+
+    Tables between markers in BENCHMARKS.md are brought up to date with it. ``--check`` alone looks
+    at BENCHMARKS.md, with runs at their published files too.
+    """
+    from bench.generated import is_stale, refresh
     from bench.publish import publish, stale_files
     from bench.results import write_text
     from bench.web_report import page
 
     if check:
-        stale = [path for run in runs for path in stale_files(run)]
+        stale = [path for run in runs or [] for path in stale_files(run)]
+        if PAGE.is_file() and is_stale(PAGE, RESULTS):
+            stale.append(PAGE)
         for path in stale:
-            typer.echo(f"stale: {path}", err=True)
+            typer.echo(f"stale: {path}; run `bench report` on the run again", err=True)
         if stale:
             raise typer.Exit(EXIT_FAILED)
-        typer.echo("Published files are those of the cells.")
+        typer.echo("Nothing is stale.")
         return
+    if not runs:
+        raise BenchError("No run folder given.", "For example: bench report results/correspondence")
     for run in runs:
         publish(run)
+    if PAGE.is_file():
+        refresh(PAGE, RESULTS)
     target = out or runs[0] / "report.html"
     write_text(target, page(runs))
     typer.echo(f"Report: {target}")
