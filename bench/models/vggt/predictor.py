@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from bench.models.described import Architecture, Described
@@ -11,23 +12,28 @@ from bench.models.feature_extractors.base import seeded
 from bench.models.sources import Source
 from bench.models.vggt.model import VGGT
 from bench.models.vggt.options import VGGTOptions
+from bench.models.vggt.pose_encoding import cameras_from_pose_encoding
+from bench.models.vggt.unproject import unproject_depth
 from bench.types import Scope
 
 HUB_ID = "facebook/VGGT-1B"
 #: Options of the row that are not options of the network.
-OF_THE_ROW = frozenset({"checkpoint_path", "pretrained", "init_seed"})
+OF_THE_ROW = frozenset({"checkpoint_path", "pretrained", "init_seed", "layers"})
+HEADS = ("enable_camera", "enable_depth", "enable_point", "enable_track")
 
 
 class VGGTPredictorOptions(VGGTOptions):
     """Options of VGGT, and where its weights come from.
 
     checkpoint_path: folder, .pt, .pth or .safetensors. pretrained: VGGT-1B from the hub. Neither:
-    random initialisation under `init_seed`.
+    random initialisation under `init_seed`. Only the heads that are switched on are built. layers:
+    none; predictions are the output.
     """
 
     checkpoint_path: str | None = None
     pretrained: bool = False
     init_seed: int = 0
+    layers: None = None
 
 
 class VGGTPredictor(Described, nn.Module):
@@ -42,7 +48,9 @@ class VGGTPredictor(Described, nn.Module):
         super().__init__()
         self.options: VGGTPredictorOptions = self.parse(config)
         self.architecture = self.describe(self.options)
-        own = self.options.model_dump(exclude=set(OF_THE_ROW), exclude_unset=True)
+        # What is left at its default is for a checkpoint's config.json to say, but for the heads.
+        own = self.options.model_dump(exclude=set(OF_THE_ROW), exclude_defaults=True)
+        own.update({name: getattr(self.options, name) for name in HEADS})
         if self.options.checkpoint_path is not None:
             self.model = VGGT.from_pretrained(self.options.checkpoint_path, **own)
         elif self.options.pretrained:
@@ -61,6 +69,31 @@ class VGGTPredictor(Described, nn.Module):
         return Source("hub", HUB_ID)
 
     def predict(self, images: Tensor) -> dict[str, Any]:
-        """Predictions for images [B, S, 3, H, W] in [0, 1]; see `VGGT.forward`."""
+        """Predictions for images [B, S, 3, H, W] in [0, 1].
+
+        Returns:
+            What `VGGT.forward` gives and, of the heads that are there, in the same world frame
+            (the first camera's, up to the error of its predicted pose) and unit:
+
+            - camera_from_world [B, S, 4, 4], intrinsics [B, S, 3, 3] in pixels of the images
+            - world_points_from_depth [B, S, H, W, 3]: the depth at the pixels' centres, (0.5, 0.5)
+              in the first pixel, unprojected through the predicted cameras
+        """
         predictions: dict[str, Any] = self.model(images)
+        if "pose_enc" not in predictions:
+            return predictions
+        # Cameras and points need more digits than the caller's autocast would leave them.
+        with torch.autocast(device_type=images.device.type, enabled=False):
+            height, width = images.shape[-2:]
+            camera_from_world, intrinsics = cameras_from_pose_encoding(
+                predictions["pose_enc"].float(), (height, width)
+            )
+            last_row = camera_from_world.new_tensor([0.0, 0.0, 0.0, 1.0])
+            last_row = last_row.expand(*camera_from_world.shape[:-2], 1, 4)
+            predictions["camera_from_world"] = torch.cat([camera_from_world, last_row], dim=-2)
+            predictions["intrinsics"] = intrinsics
+            if "depth" in predictions:
+                predictions["world_points_from_depth"] = unproject_depth(
+                    predictions["depth"][..., 0].float(), camera_from_world, intrinsics
+                )
         return predictions
