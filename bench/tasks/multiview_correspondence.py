@@ -224,6 +224,9 @@ class MultiviewCorrespondence:
     Time and memory are linear in the number of patches but for one similarity matrix per view pair,
     which gives the cosines that the AUROCs compare. Views without depth or pose have no patches; a
     set without pairs is NaN. A patch whose feature is zero or not finite is left out and counted.
+
+    Position control leaves one thing open: functions of place and view, such as the special first
+    frame of VGGT.
     """
 
     Options: ClassVar[type[BaseModel]] = Options
