@@ -55,21 +55,6 @@ def pairs() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def every_plot(summary: pd.DataFrame) -> dict[str, plots.Plot]:
-    model = str(summary.loc[summary["role"] == "backbone", "model"].iloc[0])
-    return {
-        "ranking": plots.ranking(summary, METRICS, TASK, CONTROLLED),
-        "by_layer": plots.by_layer(summary, METRICS, TASK, CONTROLLED),
-        "by_layer_type": plots.by_layer_type(summary, METRICS, TASK, CONTROLLED, model),
-        "position_drop": plots.position_drop(summary, METRICS, TASK),
-        "by_angle": plots.by_angle(summary, METRICS, TASK, CONTROLLED),
-        "overview": plots.overview(summary, METRICS),
-        "cost": plots.cost(summary, METRICS, TASK, CONTROLLED, costs(summary), "ms", "time [ms]"),
-        "layer_similarity": plots.layer_similarity(similarity()),
-        "forest": plots.forest(pairs(), "difference"),
-    }
-
-
 def panel_titles(figure: Figure) -> list[str]:
     return [axis.get_title(loc="left") for axis in figure.axes]
 
@@ -254,10 +239,16 @@ def test_labels_are_drawn_as_they_are(items: pd.DataFrame, tmp_path: Path) -> No
     assert max(len(short(label)) for label in HOSTILE) <= 34
 
 
-def test_hostile_labels_in_every_figure(items: pd.DataFrame) -> None:
-    renamed = items.assign(model=items["model"].replace("DINOv2-S", "$\\frac{|<b>%"))
-    for plot in every_plot(summarise(renamed)).values():
+def test_hostile_labels_in_every_figure(items: pd.DataFrame, tmp_path: Path) -> None:
+    label = "$\\frac{|<b>%"
+    own = items[items["dataset"] == "blendedmvs"]
+    summary = summarise(own.assign(model=own["model"].replace("DINOv2-S", label)))
+    for _, _, plot in plots.draw_all(summary, METRICS):
         plot.figure.canvas.draw()
+    plots.cost(summary, METRICS, TASK, CONTROLLED, costs(summary), "ms", label).figure.canvas.draw()
+    plots.forest(pairs().replace("A", label), label).figure.canvas.draw()
+    named = similarity().assign(model_a=label, model_b=label)
+    plots.layer_similarity(named, label).figure.canvas.draw()
 
 
 def test_empty_frames_give_a_message(items: pd.DataFrame) -> None:
@@ -283,11 +274,20 @@ def test_metric_that_was_not_measured_gives_a_message(summary: pd.DataFrame) -> 
     assert not plots.position_drop(summary, METRICS, TASK, plain="missing").figure.axes
 
 
-def test_write_figures_draws_what_there_is_data_for(
-    summary: pd.DataFrame, items: pd.DataFrame, tmp_path: Path
-) -> None:
-    paths = plots.write_figures(summary, METRICS, tmp_path / "all")
-    names = [path.stem for path in paths if path.suffix == ".png"]
+def test_write_figures_writes_what_is_drawn(items: pd.DataFrame, tmp_path: Path) -> None:
+    own = items[(items["metric"] == "rmse_m") & items["layer"].isin(["block_5", "output"])]
+    paths = plots.write_figures(summarise(own), METRICS, tmp_path / "all")
+    assert [path.name for path in paths] == [
+        f"{name}.{kind}"
+        for name in ("depth_v1_ranking", "overview")
+        for kind in ("png", "svg", "csv")
+    ]
+    assert all(path.stat().st_size for path in paths)
+    assert plots.write_figures(summarise(items.head(0)), METRICS, tmp_path / "none") == []
+
+
+def test_what_there_is_data_for_is_drawn(summary: pd.DataFrame) -> None:
+    names = [name for name, _, _ in plots.draw_all(summary, METRICS)]
     assert names == [
         "depth_v1_ranking",
         "depth_v1_by_layer",
@@ -297,8 +297,6 @@ def test_write_figures_draws_what_there_is_data_for(
         f"{TASK}_v1_by_angle_{CONTROLLED}",
         "overview",
     ]
-    assert all(path.is_file() for path in paths)
-    assert plots.write_figures(summarise(items.head(0)), METRICS, tmp_path / "none") == []
 
 
 def test_file_names_stay_in_their_folder(items: pd.DataFrame, tmp_path: Path) -> None:

@@ -89,9 +89,9 @@ def test_bca_agrees_with_scipy(shape: float) -> None:
 
 
 def test_interval_does_not_depend_on_other_rows() -> None:
-    values = np.random.default_rng(0).normal(size=(600, 40))
+    values = np.random.default_rng(0).normal(size=(300, 40))
     low, high = intervals(values)
-    assert interval(values[417]) == pytest.approx((low[417], high[417]), rel=1e-12)
+    assert interval(values[217]) == pytest.approx((low[217], high[217]), rel=1e-12)
 
 
 @given(hnp.arrays(float, st.integers(3, 35), elements=st.floats(-10, 10, width=32)))
