@@ -14,6 +14,7 @@ from transformers import Dinov2Config, Dinov2Model, PreTrainedModel
 
 from bench.errors import BenchError
 from bench.models.feature_extractors import feature_extractors
+from bench.models.sources import Source
 from bench.models.vggt import VGGT
 from tests.unit.small_vggt import WIDTH, SmallBackbone, random_images, small_config, small_vggt
 
@@ -123,15 +124,15 @@ def test_a_path_with_nothing_there(source: str) -> None:
 def test_a_hub_repository_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = small_vggt().state_dict()
     save_file(state, tmp_path / "model.safetensors")
-    asked: list[tuple[str, str]] = []
+    asked: list[Source] = []
 
-    def download(repository: str, name: str) -> str:
-        asked.append((repository, name))
-        return str(tmp_path / name)
+    def obtain(source: Source) -> Path:
+        asked.append(source)
+        return tmp_path / "model.safetensors"
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("bench.models.vggt.checkpoint.obtain", obtain)
     assert_same_state(VGGT.from_pretrained("facebook/VGGT-1B", **without_switches()), state)
-    assert asked == [("facebook/VGGT-1B", "model.safetensors")]
+    assert asked == [Source("hub", "facebook/VGGT-1B")]
 
 
 SWAP = {"patch_size": 16, "patch_embed_config": {"model_id": "feature_extractor/small"}}

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from torch import Tensor
@@ -29,6 +29,7 @@ unit = st.floats(-1, 1)
 quaternions = st.tuples(unit, unit, unit, unit).filter(lambda q: math.hypot(*q) > 0.1)
 
 
+@settings(max_examples=50, deadline=None)
 @given(quaternions, st.floats(0.1, 10))
 def test_quaternions_of_any_norm(quaternion: tuple[float, ...], scale: float) -> None:
     scaled = scale * torch.tensor(quaternion, dtype=torch.float64)
