@@ -1,0 +1,1 @@
+"""Small trained heads on frozen features: samples, heads, losses and their training."""

@@ -1,0 +1,395 @@
+"""Trained probes: formulas, heads, training, and the tasks between oracle and noise."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import root_mean_squared_error
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from bench.errors import BenchError
+from bench.geometry.depth import align_affine, align_median, depth_scores, relative_depth
+from bench.geometry.grid import patch_centres, split_into_patches
+from bench.geometry.normals import angles_deg, normal_scores, normals_from_depth
+from bench.models.preprocessing import padded_grid
+from bench.probes.heads import DPTHead, LinearHead, Probe
+from bench.probes.objectives import depth_loss, depth_objective, gradient_loss, normal_loss
+from bench.probes.samples import Sample, SampleKey, SampleStore
+from bench.probes.training import (
+    History,
+    Training,
+    endless_batches,
+    same_grid_batches,
+    standardise,
+)
+from bench.tasks._probe import ProbeOptions, split_samples
+from bench.tasks.depth_probe import DepthProbe
+from bench.tasks.normal_probe import NormalProbe
+from bench.types import FeatureMap, ItemScore, PatchGrid, Split, TaskItem, View, ViewSet
+from tests.unit.sphere_scene import camera_at, context, grids_of, view_of
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Many small steps: several threads would mostly wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# Formulas
+
+
+def test_depth_scores_by_hand_and_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.uniform(1, 5, 200)
+    predicted = true * rng.uniform(0.5, 2, 200)
+    t, p = torch.from_numpy(true), torch.from_numpy(predicted)
+    scores = depth_scores(p, t)
+    assert scores["rmse"] == pytest.approx(root_mean_squared_error(true, predicted))
+    ratio = np.maximum(predicted / true, true / predicted)
+    for k in (1, 2, 3):
+        assert scores[f"delta{k}"] == pytest.approx(np.mean(ratio < 1.25**k))
+    assert scores["abs_rel"] == pytest.approx(np.mean(np.abs(predicted - true) / true))
+    assert depth_scores(t, t) == {"delta1": 1, "delta2": 1, "delta3": 1, "rmse": 0, "abs_rel": 0}
+    assert depth_scores(t[:0], t[:0]) == {}
+    assert math.isfinite(depth_scores(-t, t)["rmse"])
+
+
+def test_alignment_is_least_squares() -> None:
+    rng = np.random.default_rng(0)
+    p, t = (torch.from_numpy(rng.uniform(1, 5, 50)) for _ in range(2))
+    slope, shift = np.polyfit(p.numpy(), t.numpy(), 1)
+    np.testing.assert_allclose(align_affine(p, t), slope * p.numpy() + shift)
+    torch.testing.assert_close(align_affine(3 * t - 1, t), t)
+    torch.testing.assert_close(align_affine(torch.ones(50).double(), t), t.mean().expand(50))
+    torch.testing.assert_close(align_median(4 * t, t), t)
+
+
+def test_relative_depth_spans_its_own_range() -> None:
+    depth = torch.tensor([[0.0, 2.0], [3.0, 6.0]])
+    expected = torch.tensor([[0.0, 0.01], [0.2575, 1.0]])
+    torch.testing.assert_close(relative_depth(depth), expected)
+    assert not relative_depth(torch.zeros(2, 2)).any()
+
+
+def test_normals_of_a_sphere_and_a_wall() -> None:
+    view = view_of(camera_at(30), 120, 150)
+    assert view.depth is not None and view.intrinsics is not None and view.normals is not None
+    found = normals_from_depth(view.depth, view.intrinsics)
+    known = found.norm(dim=0) > 0
+    torch.testing.assert_close(found.norm(dim=0)[known], torch.ones(int(known.sum())))
+    assert not known[0].any() and not known[:, -1].any()
+    angles = angles_deg(found[:, known].T, view.normals[:, known].T)
+    assert float(angles.median()) < 0.5 and float(angles.quantile(0.99)) < 8
+    # The sphere's silhouette is a depth edge; most of everything else is known.
+    assert 0.9 < float(known[1:-1, 1:-1].float().mean()) < 1
+    shifted = view.intrinsics.clone()
+    shifted[0, 2] += 40
+    wrong = normals_from_depth(view.depth, shifted)
+    assert float(angles_deg(wrong[:, known].T, view.normals[:, known].T).median()) > 3
+
+
+def test_normals_face_the_camera_and_shun_unknown_depth() -> None:
+    depth = torch.full((9, 9), 2.0)
+    depth[4, 4] = 0
+    intrinsics = torch.tensor([[50.0, 0, 4.5], [0, 50, 4.5], [0, 0, 1]])
+    found = normals_from_depth(depth, intrinsics)
+    torch.testing.assert_close(found[:, 2, 2], torch.tensor([0.0, 0.0, -1.0]))
+    blank = found.norm(dim=0) == 0
+    assert blank[4, 3:6].all() and blank[3:6, 4].all() and not blank[3, 3]
+
+
+def test_angles_by_hand() -> None:
+    true = torch.tensor([[0.0, 0, -1]]).expand(4, 3)
+    predicted = torch.tensor([[0.0, 0, -3], [0, 1, -1], [0, 0, 1], [0, 0, 0]])
+    angles = angles_deg(predicted, true)
+    torch.testing.assert_close(angles, torch.tensor([0.0, 45, 180, 90]).double())
+    scores = normal_scores(angles)
+    assert scores["within_30deg"] == 0.25 and scores["mean_deg"] == pytest.approx(78.75)
+    assert scores["rmse_deg"] == pytest.approx(float(np.sqrt(np.mean([0, 45**2, 180**2, 90**2]))))
+    assert normal_scores(angles[:0]) == {}
+
+
+def test_depth_loss_by_the_formula() -> None:
+    rng = np.random.default_rng(0)
+    p, t = rng.uniform(1, 3, (2, 2, 1, 9, 11))
+    known = rng.random((2, 9, 11)) < 0.7
+    g = np.log(p + 1e-3) - np.log(t + 1e-3)
+    inside = g[:, 0][known]
+    expected = 10 * math.sqrt(np.mean(inside**2) - 0.85 * np.mean(inside) ** 2)
+    for s in (1, 2, 4, 6):
+        thin, ok = g[:, 0, ::s, ::s], known[:, ::s, ::s]
+        for step, both in (
+            (thin[:, :, 1:] - thin[:, :, :-1], ok[:, :, 1:] & ok[:, :, :-1]),
+            (thin[:, 1:] - thin[:, :-1], ok[:, 1:] & ok[:, :-1]),
+        ):
+            expected += 0.5 * np.abs(step[both]).mean() if both.any() else 0
+    found = depth_loss(torch.from_numpy(p), torch.from_numpy(t), torch.from_numpy(known))
+    assert float(found) == pytest.approx(expected)
+    valid = torch.from_numpy(known)[:, None]
+    assert float(gradient_loss(torch.ones_like(valid, dtype=torch.float64), valid)) == 0
+
+
+def test_normal_loss_by_the_formula() -> None:
+    rng = np.random.default_rng(0)
+    output = torch.from_numpy(rng.normal(size=(1, 4, 3, 3)))
+    true = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(1, 3, 3, 3))), dim=1)
+    known = torch.from_numpy(rng.random((1, 3, 3)) < 0.7)
+    total = []
+    for i, j in known[0].nonzero().tolist():
+        direction, raw = output[0, :3, i, j].numpy(), float(output[0, 3, i, j])
+        angle = math.acos(direction @ true[0, :, i, j].numpy() / np.linalg.norm(direction))
+        k = (raw if raw > 0 else math.exp(raw) - 1) + 1.01
+        total.append(math.log(1 + math.exp(-k * math.pi)) - math.log(k * k + 1) + k * angle)
+    assert float(normal_loss(output, true, known)) == pytest.approx(np.mean(total))
+
+
+def test_bins_cover_the_range() -> None:
+    read = depth_objective(10.0, 64).read
+    logits = torch.full((1, 64, 1, 1), -5.0)
+    assert float(read(logits)) == pytest.approx(5.0, abs=0.01)
+    for index, depth in ((0, 0.001), (63, 10.0)):
+        sharp = logits.clone()
+        sharp[0, index] = 1e6
+        assert float(read(sharp)) == pytest.approx(depth, abs=0.01)
+
+
+# Heads
+
+
+@pytest.mark.parametrize("patch", [14, 16, 32])
+def test_predictions_lie_over_their_pixels(patch: int) -> None:
+    """A head that passes the patch centre through predicts each pixel's own place."""
+    grid = padded_grid(100, 150, patch, patch)
+    tokens = patch_centres(grid).float().permute(2, 0, 1)[None]
+    probe = Probe([2], LinearHead([2], 2), lambda x: x)
+    linear: Any = probe.head
+    with torch.no_grad():
+        linear.last.weight.copy_(torch.eye(2)[..., None, None])
+        linear.last.bias.zero_()
+        found = probe([tokens], grid)[0]
+    assert found.shape == (2, 100, 150)
+    x = torch.arange(150) + 0.5
+    inside = (x > patch) & (x < 150 - patch)
+    torch.testing.assert_close(found[0, 50][inside], x[inside])
+    y = torch.arange(100) + 0.5
+    inside = (y > patch) & (y < 100 - patch)
+    torch.testing.assert_close(found[1, :, 75][inside], y[inside])
+
+
+@pytest.mark.parametrize("levels", [1, 4])
+def test_dpt_uses_every_level(levels: int) -> None:
+    torch.manual_seed(0)
+    head = DPTHead([6] * levels, 8, 3)
+    tokens = [torch.randn(1, 6, 3, 4, requires_grad=True) for _ in range(levels)]
+    found = head(tokens)
+    assert found.shape == (1, 3, 24, 32)
+    found.sum().backward()
+    assert all(t.grad is not None and float(t.grad.abs().sum()) > 0 for t in tokens)
+
+
+# Samples and training
+
+
+def store_of(grids: list[PatchGrid], dims: tuple[int, ...] = (3, 2)) -> SampleStore:
+    generator = torch.Generator().manual_seed(0)
+    store = SampleStore()
+    for number, grid in enumerate(grids):
+        tokens = tuple(5 + 3 * torch.randn(*grid.shape, d, generator=generator) for d in dims)
+        target = torch.rand(1, grid.image_height, grid.image_width, generator=generator)
+        key = SampleKey(f"s{number}", "0", "train", "v", grid, True)
+        store.add(key, Sample(tokens, target))
+    return store
+
+
+def test_standardising_agrees_with_scikit_learn() -> None:
+    grids = [PatchGrid(4, 5, 2, 8, 10), PatchGrid(3, 3, 2, 6, 6)]
+    store = store_of(grids)
+    rows = np.concatenate(
+        [torch.cat(store.load(i).tokens, -1).flatten(0, 1).numpy() for i in range(2)]
+    )
+    probe = Probe([3, 2], nn.Identity(), lambda x: x)
+    standardise(probe, store, [0, 1])
+    reference = StandardScaler().fit(rows)
+    np.testing.assert_allclose(probe.mean, reference.mean_, rtol=1e-5)
+    np.testing.assert_allclose(probe.scale, reference.scale_, rtol=1e-5)
+
+
+def test_batches_are_shuffled_and_of_one_grid() -> None:
+    small, large = PatchGrid(2, 2, 2, 4, 4), PatchGrid(3, 2, 2, 6, 4)
+    store = store_of([small, large] * 5 + [small])
+    epoch = list(same_grid_batches(store, list(range(11)), 4))
+    assert sorted(i for batch in epoch for i in batch) == list(range(11))
+    assert all(len({store.keys[i].grid for i in batch}) == 1 for batch in epoch)
+    endless = endless_batches(store, list(range(11)), 4, seed=0)
+    first, second = ([next(endless) for _ in epoch] for _ in range(2))
+    for seen in (first, second):
+        assert sorted(i for batch in seen for i in batch) == list(range(11))
+    assert first != second
+    again = endless_batches(store, list(range(11)), 4, seed=0)
+    assert [next(again) for _ in epoch] == first
+
+
+def test_schedule_warms_up_and_falls_to_zero() -> None:
+    training = Training(steps=100, batch_size=1, learning_rate=2.0)
+    rates = [training.rate(step) for step in range(100)]
+    assert rates[0] == pytest.approx(2 / 15) and max(rates) == rates[15] == pytest.approx(2.0)
+    assert rates[15:] == sorted(rates[15:], reverse=True) and rates[-1] < 0.01
+
+
+def test_the_best_look_counts() -> None:
+    history = History({10: 3.0, 20: 1.0, 30: math.nan, 40: 1.0})
+    assert history.best == 20 and history.looks_since_best == 2
+    assert History({10: math.nan}).best is None
+
+
+def keys_of(*scenes: tuple[str, Split]) -> list[SampleKey]:
+    grid = PatchGrid(1, 1, 1, 1, 1)
+    return [SampleKey(s, "0", split, str(i), grid, True) for i, (s, split) in enumerate(scenes)]
+
+
+def test_samples_are_split_by_scene() -> None:
+    demo = keys_of(("a", "val"), ("a", "val"), ("b", "val"), ("c", "test"))
+    options = ProbeOptions(train_split="val", held_out="scenes")
+    assert split_samples(demo, options) == ([0, 1], [2], [3])
+    val: tuple[str, Split] = ("a", "val")
+    one = keys_of(val, val, val, val, val, ("c", "test"))
+    assert split_samples(one, options) == ([0, 1, 2, 3], [4], [5])
+    official = keys_of(("a", "train"), ("b", "val"), ("c", "test"))
+    assert split_samples(official, ProbeOptions()) == ([0], [1], [2])
+    for keys, wrong in ((demo, ProbeOptions()), (one[-2:], options), (one[-1:], options)):
+        with pytest.raises(BenchError, match="train_split"):
+            split_samples(keys, wrong)
+    with pytest.raises(BenchError, match="one view set"):
+        DepthProbe(train_split="val")
+
+
+# Tasks
+
+
+def view_sets() -> list[tuple[ViewSet, Split]]:
+    """Four scenes to train on, one to stop by and one to score, at different distances."""
+    found = []
+    for number, distance in enumerate((1.4, 2.6, 2.0, 3.0, 1.7, 2.3)):
+        views = tuple(
+            view_of(camera_at(angle + 7 * number, distance), 56, 70, f"{angle}")
+            for angle in (-25, 0, 30)
+        )
+        split: Split = "test" if number == 5 else "val" if number == 4 else "train"
+        found.append((ViewSet("spheres", f"s{number}", "0", split, views, True, distance), split))
+    return found
+
+
+def depth_tokens(view: View, grid: PatchGrid) -> Tensor:
+    """Soft bins of the patch's mean depth."""
+    assert view.depth is not None
+    depth = split_into_patches(view.depth, grid, 0.0).mean(-1)
+    return torch.exp(-(((depth[..., None] - torch.linspace(0.5, 5, 40)) / 0.1) ** 2))
+
+
+def normal_tokens(view: View, grid: PatchGrid) -> Tensor:
+    """The patch's mean normal."""
+    assert view.normals is not None
+    return split_into_patches(view.normals.permute(1, 2, 0), grid, 0.0).mean(2)
+
+
+Kind = Literal["oracle", "noise", "broken"]
+
+
+def run(task: DepthProbe | NormalProbe, kind: Kind, folder: Path) -> ItemScore:
+    generator = torch.Generator().manual_seed(0)
+    state = task.prepare(context(folder, ("block_0", "block_1")))
+    for view_set, _ in view_sets():
+        grids = grids_of(view_set, 7)
+        true_tokens = depth_tokens if isinstance(task, DepthProbe) else normal_tokens
+        tokens = [true_tokens(v, g) for v, g in zip(view_set.views, grids, strict=True)]
+        if kind != "oracle":
+            tokens = [torch.randn(t.shape, generator=generator) for t in tokens]
+        if kind == "broken":
+            tokens[0] = torch.full_like(tokens[0], math.nan)
+        layers = {n: FeatureMap(n, tuple(tokens), grids) for n in ("block_0", "block_1")}
+        task.update(state, TaskItem(view_set, layers))
+    (score,) = task.finish(state)
+    assert score.scene == "s5" and score.split == "test"
+    assert set(score.values) == {metric.key for metric in task.metrics}
+    return score
+
+
+def test_depth_between_oracle_and_noise(tmp_path: Path) -> None:
+    task = DepthProbe(steps=150, learning_rate=0.02, max_depth=6)
+    oracle = run(task, "oracle", tmp_path / "oracle").values
+    noise = run(task, "noise", tmp_path / "noise").values
+    assert oracle["delta1"] > 0.9 and oracle["rmse_m"] < 0.5 * oracle["constant_rmse_m"]
+    assert oracle["affine_rmse_m"] <= oracle["rmse_m"] + 1e-6
+    assert oracle["num_views"] == 3 and oracle["num_unscored_views"] == 0
+    assert noise["constant_rmse_m"] == oracle["constant_rmse_m"] > 0.5
+    assert noise["rmse_m"] > 0.75 * noise["constant_rmse_m"]
+    weights = load_file(tmp_path / "oracle" / "probe.safetensors")
+    assert weights["head.last.weight"].shape == (256, 80, 1, 1)
+    record = json.loads((tmp_path / "oracle" / "training.json").read_text())
+    losses = {int(step): loss for step, loss in record["held_out_loss"].items()}
+    assert losses[record["best_step"]] == min(losses.values())
+
+
+def test_normals_between_oracle_and_noise(tmp_path: Path) -> None:
+    task = NormalProbe(steps=150, learning_rate=0.02)
+    oracle = run(task, "oracle", tmp_path / "oracle").values
+    noise = run(task, "noise", tmp_path / "noise").values
+    assert oracle["within_22.5deg"] > 0.9 and oracle["median_deg"] < 8
+    assert noise["mean_deg"] > 0.8 * noise["constant_mean_deg"]
+    assert oracle["mean_deg"] < 0.5 * noise["mean_deg"]
+
+
+def test_dpt_learns_and_is_repeatable(tmp_path: Path) -> None:
+    task = DepthProbe(preset="dpt-64", steps=12, batch_size=2, learning_rate=3e-3, max_depth=6)
+    values = [run(task, "oracle", tmp_path / name).values for name in ("one", "two")]
+    assert values[0] == values[1] and values[0]["rmse_m"] < 1.5 * values[0]["constant_rmse_m"]
+    files = [tmp_path / name / "probe.safetensors" for name in ("one", "two")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_relative_depth_has_no_unit(tmp_path: Path) -> None:
+    task = DepthProbe(target="relative", steps=60, learning_rate=0.02)
+    values = run(task, "oracle", tmp_path).values
+    assert "rmse" in values and "rmse_m" not in values and 0 < values["rmse"] < 1
+
+
+def test_broken_views_are_left_out_and_counted(tmp_path: Path) -> None:
+    values = run(NormalProbe(steps=5), "broken", tmp_path).values
+    assert values["num_views"] == 2 and values["num_unscored_views"] == 1
+    assert math.isfinite(values["mean_deg"])
+
+
+def test_nothing_usable_is_nan_not_a_crash(tmp_path: Path) -> None:
+    task = DepthProbe(steps=5)
+    state = task.prepare(context(tmp_path))
+    for view_set, _ in view_sets():
+        grids = grids_of(view_set, 7)
+        tokens = tuple(torch.full((*g.shape, 4), math.nan) for g in grids)
+        task.update(state, TaskItem(view_set, {"a": FeatureMap("a", tokens, grids)}))
+    (score,) = task.finish(state)
+    assert math.isnan(score.values["delta1"]) and score.values["num_unscored_views"] == 3
+    assert not (tmp_path / "probe.safetensors").exists()
+
+
+def test_metric_depth_needs_metres(tmp_path: Path) -> None:
+    view_set = ViewSet(**{**vars(view_sets()[0][0]), "metric": False})
+    grids = grids_of(view_set, 7)
+    tokens = tuple(torch.zeros(*g.shape, 4) for g in grids)
+    task = DepthProbe()
+    with pytest.raises(BenchError, match="relative"):
+        task.update(
+            task.prepare(context(tmp_path)),
+            TaskItem(view_set, {"a": FeatureMap("a", tokens, grids)}),
+        )
