@@ -5,17 +5,17 @@ voxels are at least three apart; what lies between is neither. The headline is t
 position-controlled AUROC, in which place in the image cannot help. Preset ``legacy-3dfeatprobe``
 repeats the protocol of 3DFeatProbe, for comparison with its published numbers alone.
 
-Two choices of v1 in numbers, measured on a stereo pair and on 16 views of four recordings with real
-depth sensors (table top, shelf, office, room):
+Two choices of v1 in numbers, measured on 16 views of four recordings with real depth sensors (table
+top, shelf, office, room) at 28 and 37 patches on the long side:
 
-- A voxel is 0.04 of the median depth, 0.9 to 1.4 patch widths at 28 to 37 patches on the long side.
-  Smaller ones leave some sets with fewer than 100 positives; with larger ones the positives of
-  narrow baselines lose their controls, since the cameras moved by less than two voxels.
+- A voxel is 0.04 of the median depth, 0.9 to 1.4 patch widths there. Smaller ones leave some
+  sets with fewer than 100 positives; larger ones take the controls from the positives of narrow
+  baselines (stereo), where the cameras moved by less than two voxels.
 - A patch is dropped as a depth edge if its sorted depths have a gap wider than half a voxel. To
   drop it by the spread of its depths (largest less smallest) would lose 70 to 95 % of all patches,
-  nearly all of them slanted surfaces; by the largest step between neighbouring pixels, which holes
-  in the depth hide, it would keep two to twenty times as many mean points that hang in free space.
-  The gap loses 4 to 16 %, and a third where the sensor is very noisy.
+  nearly all of them slanted surfaces. The gap loses 4 to 16 %, and a third where the sensor is very
+  noisy. The largest step between neighbouring pixels, blind to edges inside holes of the depth,
+  would keep two to twenty times as many mean points in free space, and drop 60 % with that sensor.
 """
 
 from __future__ import annotations
