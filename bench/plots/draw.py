@@ -15,7 +15,7 @@ from bench.plots.layers import by_layer, by_layer_type
 from bench.plots.overview import overview
 from bench.plots.position_drop import position_drop
 from bench.plots.ranking import ranking
-from bench.stats import headline_metric
+from bench.stats import direction, headline_metric
 
 _PLAIN, _CONTROLLED = "auroc", "auroc_position_controlled"
 
@@ -37,8 +37,9 @@ def draw_all(summary: pd.DataFrame, metrics: pd.DataFrame) -> Iterator[tuple[str
         title = f"{task} ({preset})" if preset else str(task)
         for name, caption, plot in _draw_task(own, metrics, str(task)):
             yield f"{stem}_{name}", f"{title}: {caption}", plot
-    if not summary.empty:
-        yield "overview", "Headline scores of all tasks", overview(summary, metrics)
+    whole = overview(summary, metrics)
+    if not whole.data.empty:
+        yield "overview", "Headline scores of all tasks", whole
 
 
 def _draw_task(
@@ -49,7 +50,8 @@ def _draw_task(
     measured = set(test["metric"])
     if metric is None or metric not in measured:
         return
-    yield "ranking", f"{metric} with 95 % intervals", ranking(summary, metrics, task, metric)
+    if direction(metrics, task, metric):
+        yield "ranking", f"{metric} with 95 % intervals", ranking(summary, metrics, task, metric)
     headline = test[(test["metric"] == metric) & test["relative_depth"].notna()]
     depths = headline[headline["role"] == "backbone"].groupby("model")["layer"].nunique()
     if (depths > 1).any():

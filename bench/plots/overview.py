@@ -21,7 +21,7 @@ _END_NAMES = FuncFormatter(lambda share, _: "best\nbackbone" if share else "wors
 @styled
 def overview(summary: pd.DataFrame, metrics: pd.DataFrame) -> Plot:
     """Headline metric of every task on every dataset, each model at its layer chosen on val
-    scenes, else its last.
+    scenes, else its last; tasks whose headline has no direction are left out.
 
     Colour: place between the worst and the best backbone of the column (the numbers are not
     comparable between columns). Rows: backbones by mean rank, those with blanks last, then floors
@@ -30,8 +30,8 @@ def overview(summary: pd.DataFrame, metrics: pd.DataFrame) -> Plot:
     parts = []
     for task in sorted(summary["task"].unique()):
         metric = headline_metric(metrics, task)
-        if metric is not None:
-            sign = direction(metrics, task, metric)
+        sign = 0 if metric is None else direction(metrics, task, metric)
+        if metric is not None and sign:
             parts.append(shown_scores(summary, metrics, task, [metric]).assign(sign=sign))
     scores = pd.concat(parts) if parts else pd.DataFrame(columns=summary.columns)
     if scores.empty:

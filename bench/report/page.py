@@ -97,9 +97,10 @@ def _findings(
     test = at_chosen_layers(summary[summary["split"] == "test"], shown)
     for task, own in test[test["role"] == "backbone"].groupby("task"):
         metric = headline_metric(metrics, task)
+        sign = 0 if metric is None else direction(metrics, task, metric)
         scores = own[(own["metric"] == metric) & own["value"].notna()]
-        best, *others = ranked(scores, direction(metrics, task, str(metric))) or [""]
-        if metric is None or not others:
+        best, *others = ranked(scores, sign) or [""]
+        if sign == 0 or not others:
             continue
         pairs = compare(items, metrics, task, metric, [(best, other) for other in others])
         for row in pairs[pairs["model_b"] == others[0]].itertuples(index=False):

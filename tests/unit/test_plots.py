@@ -323,3 +323,10 @@ def test_importing_bench_imports_no_plotting() -> None:
         "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_headline_without_direction_is_not_ranked(summary: pd.DataFrame) -> None:
+    undirected = METRICS.astype({"higher_is_better": object})
+    undirected["higher_is_better"] = None
+    names = [name for name, _, _ in plots.draw_all(summary.query("task == 'depth'"), undirected)]
+    assert names == ["depth_v1_by_layer"]
