@@ -12,11 +12,12 @@ from typing import Any, ClassVar
 
 import timm
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.errors import BenchError
+from bench.models.checkpoints import check_keys
 from bench.models.feature_extractors import feature_extractors
-from bench.models.feature_extractors._weights import wanted_weights
+from bench.models.feature_extractors._weights import LoadedWeights, wanted_weights
 from bench.models.feature_extractors.base import (
     Architecture,
     ExtractorOptions,
@@ -71,13 +72,14 @@ class TimmBackbone(FeatureExtractor):
         settings = settings_of(name)
         self.normalisation = Normalisation(tuple(settings.mean), tuple(settings.std))
         weights = wanted_weights(self.options, self.source(self.options))
-        overlay = None if weights is None else {"state_dict": weights.state, "source": "timm"}
         try:
             with seeded(self.options.init_seed):
                 model = timm.create_model(
                     name,
                     pretrained=weights is not None,
-                    pretrained_cfg_overlay=overlay,
+                    pretrained_cfg_overlay=None
+                    if weights is None
+                    else strict_loading(weights, settings),
                     num_classes=0,
                     **build_of(name).arguments,
                 )
@@ -88,6 +90,8 @@ class TimmBackbone(FeatureExtractor):
                 "Check that name and checkpoint belong together.",
             ) from error
         self.model = model.eval()
+        if weights is not None:
+            check_positions(self.model, weights)
 
     @classmethod
     def describe(cls, options: TimmOptions) -> Architecture:
@@ -176,6 +180,26 @@ def settings_of(name: str) -> Any:
             f"Did you mean {' or '.join(close)}?" if close else "See timm.list_models().",
         ) from error
     return settings
+
+
+def strict_loading(weights: LoadedWeights, settings: Any) -> dict[str, Any]:
+    """Settings under which timm loads these tensors, and refuses others.
+
+    timm stops minding missing tensors as soon as a model has another number of classes than its
+    weights, so both are said to have none, and the head is taken off here.
+    """
+    heads = settings.classifier or ()
+    prefixes = tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads))
+    state = {k: v for k, v in weights.state.items() if not k.startswith(prefixes)}
+    return {"state_dict": state, "source": "timm", "num_classes": 0}
+
+
+def check_positions(model: nn.Module, weights: LoadedWeights) -> None:
+    """BenchError for positions of another grid, which timm would resample without a word."""
+    own, given = getattr(model, "pos_embed", None), weights.state.get("pos_embed")
+    if isinstance(own, Tensor) and given is not None and own.shape != given.shape:
+        shapes = f"pos_embed {tuple(given.shape)} instead of {tuple(own.shape)}"
+        check_keys(weights.name, mis_shaped=[shapes])
 
 
 @cache
