@@ -37,6 +37,9 @@ def draw_all(summary: pd.DataFrame, metrics: pd.DataFrame) -> Iterator[tuple[str
         title = f"{task} ({preset})" if preset else str(task)
         for name, caption, plot in _draw_task(own, metrics, str(task)):
             yield f"{stem}_{name}", f"{title}: {caption}", plot
+    # Its colours run from the worst backbone to the best: with one there is nothing to compare.
+    if summary.loc[summary["role"] == "backbone", "model"].nunique() < 2:
+        return
     whole = overview(summary, metrics)
     if not whole.data.empty:
         yield "overview", "Headline scores of all tasks", whole
