@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.datasets.demo.materials import paint
 from bench.datasets.demo.shapes import (
-    Finish,
     Material,
     Mesh,
     box,
@@ -24,14 +24,7 @@ from bench.datasets.demo.shapes import (
     sheet,
     wall,
 )
-from bench.datasets.demo.textures import Colour, Texture, book_cover, plain
-
-
-def paint(
-    red: float, green: float, blue: float, finish: Finish = "matte", roughness: float = 0.15
-) -> Material:
-    """A surface of one sRGB colour."""
-    return Material(plain((red, green, blue)), None, finish, roughness)
+from bench.datasets.demo.textures import Colour, Texture, book_cover
 
 
 def room(

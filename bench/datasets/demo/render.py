@@ -33,8 +33,9 @@ import numpy as np
 from PIL import Image
 
 from bench.datasets.demo.cameras import HEIGHT, PLACES, WIDTH, poses, view_sets
-from bench.datasets.demo.scenes import SCENES, Scene
-from bench.datasets.demo.tracer import load_mitsuba, load_world, photograph, z_depth
+from bench.datasets.demo.rooms import SCENES
+from bench.datasets.demo.scene import Scene
+from bench.datasets.demo.tracer import glowing_scene, lit_scene, load_mitsuba, photograph, z_depth
 from bench.errors import BenchError
 
 DEPTH_UNIT_M = 1e-4
@@ -64,17 +65,19 @@ def write_cameras(scene: Scene, folder: Path) -> None:
 def write_views(mitsuba: Any, scene: Scene, folder: Path, spp: int) -> None:
     """Write those depth maps and images that lack; no images if ``spp`` is 0."""
     world_from_camera, _ = poses(scene.orbit, scene.seed)
-    world = load_world(mitsuba, scene.meshes())
+    meshes = scene.meshes()
+    lit = lit_scene(mitsuba, meshes)
+    glowing = glowing_scene(mitsuba, meshes) if spp else None
     for index, name in enumerate(_names(len(world_from_camera))):
         pose = world_from_camera[index]
         depth_file, image_file = folder / "depth" / f"{name}.png", folder / "images" / f"{name}.jpg"
-        depth = z_depth(mitsuba, world, scene.orbit, pose)
+        depth = z_depth(mitsuba, lit, scene.orbit, pose)
         if not depth_file.exists():
             units = np.rint(depth / DEPTH_UNIT_M).astype(np.uint16)
             _save(Image.fromarray(units), depth_file, compress_level=9)
         if spp and not image_file.exists():
             seed = 100 * scene.seed + index
-            pixels = photograph(mitsuba, world, scene.orbit, pose, depth, spp, seed)
+            pixels = photograph(mitsuba, lit, glowing, scene.orbit, pose, depth, spp, seed)
             options = {"quality": JPEG_QUALITY, "optimize": True, "progressive": True}
             _save(Image.fromarray(pixels), image_file, **options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,20 +17,6 @@ from bench.errors import BenchError
 
 NEAR_M = 0.01
 FARTHEST_M = 6.5
-
-
-@dataclass(frozen=True)
-class World:
-    """A scene loaded twice.
-
-    Attributes:
-        lit: surfaces that reflect the light of lamps.
-        glowing: the same surfaces, black, each giving off its own colour: a picture of it shows
-            reflectance and has no noise.
-    """
-
-    lit: Any
-    glowing: Any
 
 
 def load_mitsuba() -> Any:
@@ -50,18 +36,23 @@ def load_mitsuba() -> Any:
     return mitsuba
 
 
-def load_world(mitsuba: Any, meshes: Iterable[Mesh]) -> World:
-    """A scene as Mitsuba objects, without a camera."""
+def lit_scene(mitsuba: Any, meshes: Iterable[Mesh]) -> Any:
+    """Surfaces that reflect the light of lamps, as a Mitsuba scene without a camera."""
+    return _scene(mitsuba, [_lit_shape(mitsuba, mesh) for mesh in merged(meshes)])
+
+
+def glowing_scene(mitsuba: Any, meshes: Iterable[Mesh]) -> Any:
+    """The same surfaces, black, each giving off its own colour.
+
+    A picture of it shows reflectance, without noise.
+    """
     surfaces = merged(meshes)
     # Mitsuba's emitters have one side only, so each surface glows a second time, turned over.
     turned = [replace(mesh, faces=mesh.faces[:, ::-1]) for mesh in surfaces]
-    return World(
-        lit=_scene(mitsuba, [_lit_shape(mitsuba, mesh) for mesh in surfaces]),
-        glowing=_scene(mitsuba, [_glowing_shape(mitsuba, mesh) for mesh in surfaces + turned]),
-    )
+    return _scene(mitsuba, [_glowing_shape(mitsuba, mesh) for mesh in surfaces + turned])
 
 
-def z_depth(mitsuba: Any, world: World, orbit: Orbit, world_from_camera: FloatArray) -> FloatArray:
+def z_depth(mitsuba: Any, scene: Any, orbit: Orbit, world_from_camera: FloatArray) -> FloatArray:
     """Depth along the optical axis at every pixel centre, ``(HEIGHT, WIDTH)`` metres.
 
     Raises:
@@ -69,7 +60,7 @@ def z_depth(mitsuba: Any, world: World, orbit: Orbit, world_from_camera: FloatAr
     """
     # A stratified sampler without jitter and with one sample takes the centre of each pixel.
     sensor = _sensor(mitsuba, orbit, world_from_camera, 1, "stratified", 0, jitter=False)
-    beyond_near = _rendered(mitsuba, world.lit, sensor, {"type": "depth"})[..., 0]
+    beyond_near = _rendered(mitsuba, scene, sensor, {"type": "depth"})[..., 0]
     v, u = np.mgrid[0:HEIGHT, 0:WIDTH] + 0.5
     pixel = np.stack([u, v, np.ones_like(u)], axis=-1)
     ray = pixel @ np.linalg.inv(orbit.intrinsics()).T
@@ -86,19 +77,31 @@ def z_depth(mitsuba: Any, world: World, orbit: Orbit, world_from_camera: FloatAr
 
 def photograph(
     mitsuba: Any,
-    world: World,
+    lit: Any,
+    glowing: Any,
     orbit: Orbit,
     world_from_camera: FloatArray,
     depth: FloatArray,
     spp: int,
     seed: int,
 ) -> Texture:
-    """Path-traced sRGB picture ``(HEIGHT, WIDTH, 3)`` with ``spp`` rays per pixel."""
+    """Path-traced sRGB picture ``(HEIGHT, WIDTH, 3)``.
+
+    Args:
+        mitsuba: the loaded module.
+        lit: of `lit_scene`.
+        glowing: of `glowing_scene`.
+        orbit: gives the intrinsics.
+        world_from_camera: ``(4, 4)``.
+        depth: of `z_depth`, for this camera.
+        spp: rays per pixel.
+        seed: of the sampler.
+    """
     # The same seed sends the same rays, so that reflectance and picture agree along edges too.
     sensor = _sensor(mitsuba, orbit, world_from_camera, spp, "multijitter", seed)
-    noisy = _rendered(mitsuba, world.lit, sensor, {"type": "path", "max_depth": 3})
+    noisy = _rendered(mitsuba, lit, sensor, {"type": "path", "max_depth": 3})
     sensor = _sensor(mitsuba, orbit, world_from_camera, spp, "multijitter", seed)
-    colour = _rendered(mitsuba, world.glowing, sensor, {"type": "path", "max_depth": 1})
+    colour = _rendered(mitsuba, glowing, sensor, {"type": "path", "max_depth": 1})
     linear = np.clip(filter_light(noisy, colour, depth), 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.asarray(np.rint(255 * encoded), dtype=np.uint8)
