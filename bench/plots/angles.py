@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.plots.figure import (
-    DARK,
     GREY,
     Plot,
     chance,
@@ -17,9 +16,9 @@ from bench.plots.figure import (
     styled,
     with_intervals,
 )
-from bench.plots.selection import highlighted, shown_scores
+from bench.plots.selection import floor_looks, highlighted, shown_scores
+from bench.stats import direction
 
-_DASHES = ("--", ":", "-.", (0, (3, 1, 1, 1)), (0, (7, 2, 1, 2)))
 _BIN = r"^(?P<metric>.+)/(?P<low>\d+)-(?P<high>\d+)deg$"
 
 
@@ -34,7 +33,8 @@ def angle_metrics(metrics: pd.DataFrame, task: str) -> dict[str, list[str]]:
 
 @styled
 def by_angle(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: str) -> Plot:
-    """Score in each bin of viewing angle, one panel per dataset, each model at one layer.
+    """Score in each bin of viewing angle, one panel per dataset that has several, each model at
+    one layer.
 
     Bars: 95 % interval over test scenes; dashed: floors. Of more than eight backbones the best
     eight stand out and the others are grey.
@@ -44,11 +44,14 @@ def by_angle(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: st
     """
     names = angle_metrics(metrics, task).get(metric, [])
     scores = shown_scores(summary, metrics, task, names)
+    scores = scores[scores.groupby("dataset")["metric"].transform("nunique") > 1]
     if scores.empty:
-        return Plot(message("No scores by viewing angle."), scores)
+        return Plot(message("No dataset has scores at several viewing angles."), scores)
+    names = [name for name in names if name in set(scores["metric"])]
     scores = scores.assign(place=scores["metric"].map({name: i for i, name in enumerate(names)}))
-    whole = scores.assign(metric=metric).groupby(["model", "role", "dataset", "metric"])["value"]
-    looks = highlighted(whole.mean().reset_index(), metrics.assign(metric=metric), task, metric)
+    by_model = scores.groupby(["model", "role", "dataset"])["value"].mean().reset_index()
+    looks = highlighted(by_model, direction(metrics, task, names[0]))
+    floors = floor_looks(scores)
     datasets = sorted(scores["dataset"].unique())
     figure, axes = panels(datasets, 2.5, per_row=2, sharey=True)
     for axis, dataset in zip(axes, datasets, strict=True):
@@ -62,10 +65,9 @@ def by_angle(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: st
             beside = line["place"] + 0.05 * (number - (len(looks) - 1) / 2)
             name = short(model)
             with_intervals(axis, line, beside, "value", color=colour, marker=marker, label=name)
-        floors = own[own["role"] == "floor"].groupby("model")
-        for dash, (model, line) in zip(_DASHES * 9, floors, strict=False):
-            label = f"{short(model)} (floor)"
-            axis.plot(line["place"], line["value"], color=DARK, ls=dash, lw=0.9, label=label)
+        for model, look in floors.items():
+            line = own[own["model"] == model]
+            axis.plot(line["place"], line["value"], **look)
         level = chance(metrics, task, metric)
         if level is not None:
             axis.axhline(level, color=GREY, linewidth=0.8, linestyle=":", label="chance")

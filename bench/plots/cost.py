@@ -45,9 +45,10 @@ def cost(
     scores = scores.assign(**{column: price})[(scores["role"] == "backbone") & (price > 0)]
     if scores.empty:
         return Plot(message("No costs were measured."), scores)
-    on_front = _front(scores, column, direction(metrics, task, metric))
+    sign = direction(metrics, task, metric)
+    on_front = _front(scores, column, sign)
     many = scores["model"].nunique() > MAX_HIGHLIGHTED
-    looks = highlighted(scores[on_front] if many else scores, metrics, task, metric)
+    looks = highlighted(scores[on_front] if many else scores, sign)
     datasets = sorted(scores["dataset"].unique())
     figure, axes = panels(datasets, 2.6, per_row=2, sharey=True)
     for axis, dataset in zip(axes, datasets, strict=True):

@@ -66,9 +66,9 @@ def _draw_task(
     if {_PLAIN, _CONTROLLED} <= measured:
         caption = f"drop from {_PLAIN} to {_CONTROLLED}"
         yield "position_drop", caption, position_drop(summary, metrics, task)
-    for base, names in angle_metrics(metrics, task).items():
-        if measured & set(names):
-            plot = by_angle(summary, metrics, task, base)
+    for base in angle_metrics(metrics, task):
+        plot = by_angle(summary, metrics, task, base)
+        if not plot.data.empty:
             yield f"by_angle_{_file_name(base)}", f"{base} by viewing angle", plot
 
 

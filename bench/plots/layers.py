@@ -22,10 +22,9 @@ from bench.plots.figure import (
     short,
     styled,
 )
-from bench.plots.selection import highlighted, test_scores
-from bench.stats import choose_layers
+from bench.plots.selection import floor_looks, highlighted, test_scores
+from bench.stats import choose_layers, direction
 
-_DASHES = ((0, (5, 2)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (7, 2, 1, 2)), (0, (2, 3)))
 _RING = {
     "marker": "o",
     "linestyle": "none",
@@ -46,7 +45,7 @@ def by_layer(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: st
     lines = scores[scores["relative_depth"].notna()]
     if not (lines["role"] == "backbone").any():
         return Plot(message("No scores at more than one depth."), scores)
-    looks = highlighted(lines, metrics, task, metric)
+    looks = highlighted(lines, direction(metrics, task, metric))
     chosen = choose_layers(summary[summary["task"] == task], metrics).set_index("model")["layer"]
     datasets = sorted(lines["dataset"].unique())
     figure = Figure(figsize=(WIDTH_INCHES, 2.3 * len(datasets) + 0.3))
@@ -88,7 +87,7 @@ def by_layer_type(
             line = own[(own["layer_type"] == kind) & own["number"].notna()].sort_values("number")
             if line.empty:
                 for level in own.loc[own["layer_type"] == kind, "value"]:
-                    axis.axhline(level, color=colour, linestyle=_DASHES[0], label=short(kind))
+                    axis.axhline(level, color=colour, linestyle="--", label=short(kind))
                 continue
             _line(axis, line, "number", colour, marker, short(kind))
             _band(axis, line, "number", colour)
@@ -135,14 +134,8 @@ def _backbones(
 
 
 def _floors(axis: Any, scores: pd.DataFrame, x: str) -> None:
-    own = scores[scores["role"] == "floor"]
-    for dash, (model, line) in zip(_DASHES * 9, own.groupby("model"), strict=False):
-        look = {
-            "color": DARK,
-            "linestyle": dash,
-            "linewidth": 0.9,
-            "label": f"{short(model)} (floor)",
-        }
+    for model, look in floor_looks(scores).items():
+        line = scores[scores["model"] == model]
         if len(line) == 1:
             axis.axhline(line["value"].iloc[0], **look)
         else:

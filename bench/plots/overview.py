@@ -34,8 +34,8 @@ def overview(summary: pd.DataFrame, metrics: pd.DataFrame) -> Plot:
         if metric is not None and sign:
             parts.append(shown_scores(summary, metrics, task, [metric]).assign(sign=sign))
     scores = pd.concat(parts) if parts else pd.DataFrame(columns=summary.columns)
-    if scores.empty:
-        return Plot(message("No test scores."), scores)
+    if scores.loc[scores["role"] == "backbone", "model"].nunique() < 2:
+        return Plot(message("Fewer than two backbones have test scores."), scores.head(0))
     values = scores.pivot(index="model", columns=["task", "metric", "dataset"], values="value")
     signs = scores.drop_duplicates(["task", "dataset"]).set_index(["task", "metric", "dataset"])
     good = values * signs["sign"].reindex(values.columns)

@@ -292,7 +292,7 @@ def _legend(table: Table, metrics: pd.DataFrame) -> Iterator[str]:
     own = metrics[(metrics["task"] == table.task) & metrics["metric"].isin(table.metrics)]
     for metric in own.itertuples(index=False):
         chance = "" if pd.isna(metric.chance) else f" (chance {metric.chance:g})"
-        yield f"{metric.metric}: {metric.description}{chance}."
+        yield f"{metric.metric}: {metric.description.rstrip('.')}{chance}."
 
 
 def _resolutions(cells: pd.DataFrame) -> Iterator[tuple[str, str]]:

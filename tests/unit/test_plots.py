@@ -16,7 +16,7 @@ from PIL import Image
 
 from bench import plots
 from bench.plots.figure import metric_label, short
-from bench.plots.selection import highlighted
+from bench.plots.selection import floor_looks, highlighted
 from bench.stats import choose_layers, ranked, summarise
 from tests.unit.hostile import HOSTILE
 from tests.unit.synthetic_frames import BINS, TASK, items_frame, metrics_frame
@@ -136,7 +136,7 @@ def test_many_models_leave_eight_in_colour() -> None:
     assert "51 other backbones" in labels
     assert len([label for label in labels if "floor" not in label]) == 8 + 3
     backbones = many[(many["role"] == "backbone") & (many["split"] == "test")]
-    looks = highlighted(backbones, METRICS, TASK, CONTROLLED)
+    looks = highlighted(backbones.query(f"metric == '{CONTROLLED}'"), 1)
     assert len(set(looks.values())) == 8
 
 
@@ -233,7 +233,7 @@ def test_labels_are_drawn_as_they_are(items: pd.DataFrame, tmp_path: Path) -> No
     plot = plots.by_layer(summarise(own), METRICS, TASK, CONTROLLED)
     svg = tmp_path / "figure.svg"
     svg.write_bytes(plots.svg_bytes(plot))
-    looks = highlighted(plot.data, METRICS, TASK, CONTROLLED)
+    looks = highlighted(plot.data, 1)
     assert len(looks) == len(HOSTILE) - 1
     assert {short(label) for label in (*looks, HOSTILE[0])} <= texts(svg)
     assert max(len(short(label)) for label in HOSTILE) <= 34
@@ -330,3 +330,17 @@ def test_a_headline_without_direction_is_not_ranked(summary: pd.DataFrame) -> No
     undirected["higher_is_better"] = None
     names = [name for name, _, _ in plots.draw_all(summary.query("task == 'depth'"), undirected)]
     assert names == ["depth_v1_by_layer"]
+
+
+def test_angles_that_were_not_seen_take_no_room(summary: pd.DataFrame) -> None:
+    last = summary["metric"] == f"{CONTROLLED}/{BINS[-1]}"
+    one_bin = (summary["dataset"] == "scannetpp") & (summary["metric"] != f"{CONTROLLED}/{BINS[0]}")
+    plot = plots.by_angle(summary[~last & ~one_bin], METRICS, TASK, CONTROLLED)
+    assert panel_titles(plot.figure) == ["blendedmvs"]
+    assert len(plot.figure.axes[0].get_xticks()) == 3
+
+
+def test_floors_have_looks_of_their_own(summary: pd.DataFrame) -> None:
+    looks = floor_looks(summary)
+    assert list(looks) == ["noise", "position", "rgb"]
+    assert len({(str(look["linestyle"]), look["color"]) for look in looks.values()}) == 3
