@@ -34,7 +34,10 @@ class Demo:
     name: ClassVar[str] = "demo"
     version: ClassVar[int] = 1
     provides: ClassVar[frozenset[str]] = frozenset({"depth", "poses"})
-    licence: ClassVar[str] = "CC0-1.0"
+    licence: ClassVar[str] = (
+        "Apache-2.0 with bench3d; pictures on walls and objects are photographs of scikit-image's "
+        "skimage.data, under the terms stated there"
+    )
     citation: ClassVar[str] = "rendered for bench3d"
     how_to_get: ClassVar[str] = "It comes with bench3d; reinstall the package if files are missing."
 
