@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.plots.figure import (
+    CHANCE,
     GREY,
     Plot,
     chance,
@@ -70,7 +71,7 @@ def by_angle(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: st
             axis.plot(line["place"], line["value"], **look)
         level = chance(metrics, task, metric)
         if level is not None:
-            axis.axhline(level, color=GREY, linewidth=0.8, linestyle=":", label="chance")
+            axis.axhline(level, **CHANCE, label="chance")
         ticks = [name.rpartition("/")[2].removesuffix("deg") for name in names]
         axis.set_xticks(range(len(names)), ticks)
         axis.set_xlabel("angle between the views [°]")

@@ -16,6 +16,7 @@ import pandas as pd
 from matplotlib import style
 from matplotlib.figure import Figure
 
+from bench.atomic import write_bytes
 from bench.tables import csv_text
 from bench.tables.labels import shortened
 
@@ -26,6 +27,8 @@ STYLE = Path(__file__).with_name("style.mplstyle")
 MARKERS = "osD^vPX*"
 GREY = "#8a8a8a"
 DARK = "#333333"
+#: Solid, since dashes and dots belong to the floors.
+CHANCE = {"color": "#b8b8b8", "linewidth": 1.0, "linestyle": "-", "zorder": 1}
 WIDTH_INCHES = 6.75
 MAX_LABEL = 34
 
@@ -56,7 +59,6 @@ def save(plot: Plot, stem: Path) -> list[Path]:
     Returns:
         The three paths.
     """
-    stem.parent.mkdir(parents=True, exist_ok=True)
     contents = {
         "png": _drawn(plot.figure, "png", {"Software": None}),
         "svg": svg_bytes(plot),
@@ -64,7 +66,8 @@ def save(plot: Plot, stem: Path) -> list[Path]:
     }
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in contents]
     for path, content in zip(paths, contents.values(), strict=True):
-        path.write_bytes(content)
+        # Not forced onto the disk: figures can be drawn again.
+        write_bytes(path, content, durable=False)
     return paths
 
 

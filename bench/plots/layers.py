@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.plots.figure import (
+    CHANCE,
     DARK,
     GREY,
     MARKERS,
@@ -57,7 +58,7 @@ def by_layer(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: st
             _floors(axis, own, x)
             level = chance(metrics, task, metric)
             if level is not None:
-                axis.axhline(level, color=GREY, linewidth=0.8, linestyle=":", label="chance")
+                axis.axhline(level, **CHANCE, label="chance")
         row[0].set_ylabel(metric_label(metrics, task, metric))
         row[0].set_title(short(dataset))
     axes[-1][0].set_xlabel("layer index")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.plots.figure import DARK, GREY, Plot, chance, colours, message, panels, short, styled
+from bench.plots.figure import CHANCE, DARK, Plot, chance, colours, message, panels, short, styled
 from bench.plots.selection import shown_scores, test_scores
 from bench.stats import ranked
 
@@ -52,7 +52,7 @@ def position_drop(
         axis.scatter(own[controlled], y, s=12, color=colour, zorder=3, label=controlled)
         level = chance(metrics, task, controlled)
         if level is not None:
-            axis.axvline(level, color=GREY, linewidth=0.8, linestyle=":", label="chance")
+            axis.axvline(level, **CHANCE, label="chance")
         axis.set_xlabel("score ↑")
         axis.grid(axis="y", visible=False)
     axes[0].set_yticks(list(places.values()), _names(places))

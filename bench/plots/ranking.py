@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.plots.figure import (
+    CHANCE,
     DARK,
     GREY,
     Plot,
@@ -55,7 +56,7 @@ def ranking(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: str
             )
         level = chance(metrics, task, metric)
         if level is not None:
-            axis.axvline(level, color=GREY, linewidth=0.8, linestyle=":")
+            axis.axvline(level, **CHANCE)
         if gap:
             axis.axhline(len(backbones) - 0.5 + gap / 2, color=GREY, linewidth=0.6)
         axis.set_xlabel(metric_label(metrics, task, metric))
