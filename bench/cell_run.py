@@ -2,33 +2,77 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from bench.journal import Progress
 from bench.plan import Cell
 from bench.results import Result
-from bench.types import ItemScore, Task, ViewSetRef
+from bench.types import ItemScore, Task, TaskItem, ViewSet, ViewSetRef
 
 
-@dataclass
+def identity(view_set: ViewSetRef | ViewSet) -> str:
+    """Name of a view set inside its dataset."""
+    return f"{view_set.split}/{view_set.scene}/{view_set.set_id}"
+
+
+@dataclass(eq=False)
 class CellRun:
-    """A cell under way. scores: per batch, so that a resumed cell ends in the same order."""
+    """A cell under way.
+
+    scores: per view set that the task has seen; empty lists where it answers at the end. failed:
+    the cell is recorded as failed, and nothing more is asked of it.
+    """
 
     cell: Cell
     task: Task
     state: Any
-    scores: dict[int, list[ItemScore]]
+    scores: Progress = field(default_factory=dict)
     seconds: float = 0.0
+    failed: bool = False
 
     @property
     def stateless(self) -> bool:
-        """Whether finished batches can be taken from the journal."""
+        """Whether finished view sets can be taken from the journal."""
         return self.task.scope == "view_set"
 
-    def wants(self, batch: int, refs: Sequence[ViewSetRef]) -> bool:
-        missing = batch not in self.scores
-        return missing and any(ref.split in self.task.splits for ref in refs)
+    def wants(self, view_set: ViewSetRef | ViewSet) -> bool:
+        """Whether the task has yet to see a view set."""
+        if self.failed or view_set.split not in self.task.splits:
+            return False
+        return identity(view_set) not in self.scores
+
+    def score(self, item: TaskItem) -> None:
+        """Hand a view set to the task; what the task raises passes through."""
+        started = time.perf_counter()
+        rows: list[ItemScore] = []
+        try:
+            if self.stateless:
+                rows = _plain(self.task.score(self.state, item))
+            else:
+                self.task.update(self.state, item)
+        finally:
+            self.seconds += time.perf_counter() - started
+        self.scores[identity(item.view_set)] = rows
+
+    def finish(self, order: Sequence[ViewSetRef]) -> list[ItemScore]:
+        """Every score of the cell, in the order of the dataset."""
+        started = time.perf_counter()
+        scores = [score for ref in order for score in self.scores.get(identity(ref), [])]
+        if not self.stateless:
+            scores += _plain(self.task.finish(self.state))
+        self.seconds += time.perf_counter() - started
+        return scores
+
+
+def _plain(scores: Sequence[ItemScore]) -> list[ItemScore]:
+    """Values as Python floats, whatever kind of number the task made them of."""
+    return [
+        replace(score, values={key: float(value) for key, value in score.values.items()})
+        for score in scores
+    ]
 
 
 def record(cell: Cell, suite: str, status: Literal["done", "failed"], **more: Any) -> Result:

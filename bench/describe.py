@@ -14,16 +14,15 @@ from pydantic_core import PydanticUndefined
 from bench.datasets import datasets
 from bench.datasets._lists import list_hash
 from bench.errors import BenchError
+from bench.keeping import keeping
 from bench.models import EXTRACTOR_PREFIX, VGGT_ID, get_model_class, model_ids
 from bench.plan import Cell, Plan
 from bench.registry import suggestion
 from bench.results import CELLS, is_done
-from bench.runner import Settings
+from bench.settings import Settings
 from bench.suite import find_suite, shipped_suites
 from bench.tasks import tasks
 from bench.types import Task
-
-BYTES_PER_NUMBER = {"float16": 2, "float32": 4}
 
 
 def plan_lines(plan: Plan, cells: Sequence[Cell], out: Path, settings: Settings) -> Iterator[str]:
@@ -37,10 +36,12 @@ def plan_lines(plan: Plan, cells: Sequence[Cell], out: Path, settings: Settings)
         )
         if own[0].error is not None:
             yield f"  cannot run: {own[0].error}"
-        elif model.fingerprint is None:
-            yield "  weights are identified after loading"
-        keeps = settings.cache == "on" or (settings.cache == "auto" and model.cache_layers)
-        yield f"  features: {'kept in the cache' if keeps else 'used in one pass, not kept'}"
+            continue
+        if not model.is_known:
+            yield "  weights or layers are identified after loading"
+        layers = {layer for cell in own for layer in cell.layers}
+        kept = keeping(model, dataset, layers, plan.suite.defaults.storage, settings)
+        yield f"  features: {kept}"
     yield f"{len(cells)} of {len(plan.cells)} cells selected; results in {out}"
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -15,13 +16,14 @@ from torch import Tensor
 from bench.cache import FeatureStore
 from bench.errors import BenchError
 from bench.models.described import BuiltModel
-from bench.models.feature_extractors.base import Tokens
 from bench.plan import ModelPlan, digest
 from bench.types import FeatureMap, PatchGrid, View, ViewSet
 
 STORAGE = {"float16": torch.float16, "float32": torch.float32}
 AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Maps = list[FeatureMap]
+#: (view set, view) in a batch -> patches [rows, cols, D], class token [D] if there is one, grid.
+Rows = dict[tuple[int, int], tuple[Tensor, Tensor | None, PatchGrid]]
 
 
 def resolve_precision(
@@ -33,12 +35,24 @@ def resolve_precision(
     return "bfloat16" if device.startswith("cuda") else "float32"
 
 
+@dataclass(frozen=True)
+class Unit:
+    """Views that go through the model together: one view, or all views of a set (joint models).
+
+    view_set: place in the batch; views: places in the view set, all of one size.
+    """
+
+    view_set: int
+    views: range
+
+
 @dataclass
 class FeatureSource:
     """Features, or predictions, of one model.
 
     Attributes:
-        read, write: whether the store is consulted and filled.
+        store: where features are read if they are there; None reads and writes nothing.
+        write: whether what is computed is stored as well.
         forward_passes: view sets that went through the model, for the run's report.
         cache_hits: view sets that did not have to.
         forward_seconds, forward_views: time inside the model, and how many views it was for.
@@ -50,7 +64,6 @@ class FeatureSource:
     precision: str
     storage: str
     store: FeatureStore | None = None
-    read: bool = False
     write: bool = False
     forward_passes: int = 0
     cache_hits: int = 0
@@ -72,27 +85,31 @@ class FeatureSource:
         Raises:
             BenchError: a joint model was given views of several sizes.
         """
-        geometric = self.extractor.scope == "view_set_with_geometry"
-        keys = [] if geometric or self.store is None else self._keys(view_sets, wanted)
-        if self.read and keys and all(self._has(key) for row in keys for key in row):
-            cached = self._from_store(view_sets, wanted, keys)
-            if cached is not None:
-                self.cache_hits += len(view_sets)
-                yield from cached
+        keys = self._keys(view_sets, wanted)
+        for position, layer in enumerate(wanted):
+            maps = self._from_store(view_sets, layer, keys[layer]) if keys else None
+            if maps is None:
+                yield from self._computed(view_sets, wanted[position:], keys)
                 return
+            yield layer, maps
+        self.cache_hits += len(view_sets)
+
+    def _computed(
+        self, view_sets: Sequence[ViewSet], wanted: Sequence[str], keys: Mapping[str, list[str]]
+    ) -> Iterator[tuple[str, Maps]]:
+        for layer, maps in self._stepwise(self._forward(view_sets, wanted)):
+            if self.write and keys:
+                self._keep(view_sets, maps, keys[layer])
+            yield layer, maps
         self.forward_passes += len(view_sets)
         self.forward_views += sum(map(len, view_sets))
-        with torch.no_grad(), self._autocast():
-            for name, maps in self._timed(self._compute(view_sets, wanted)):
-                if self.write and keys:
-                    self._keep(maps, keys[list(wanted).index(name)])
-                yield name, maps
 
-    def _timed(self, layers: Iterator[tuple[str, Maps]]) -> Iterator[tuple[str, Maps]]:
-        """The same, with the time that each layer took added up."""
+    def _stepwise(self, layers: Iterator[tuple[str, Maps]]) -> Iterator[tuple[str, Maps]]:
+        """The same, timed, with autocast on while the model computes and off while tasks score."""
         while True:
             started = time.perf_counter()
-            found = next(layers, None)
+            with torch.no_grad(), self._autocast():
+                found = next(layers, None)
             if self.device.startswith("cuda"):
                 torch.cuda.synchronize(self.device)
             self.forward_seconds += time.perf_counter() - started
@@ -109,8 +126,7 @@ class FeatureSource:
         found = []
         with torch.no_grad(), self._autocast():
             for view_set in view_sets:
-                if len({view.size for view in view_set.views}) > 1:
-                    raise self._needs_one_size(view_set)
+                self._need_one_size(view_set)
                 images = self._on_device(view_set.views)
                 started = time.perf_counter()
                 said = self.extractor.predict(images[None])
@@ -121,13 +137,14 @@ class FeatureSource:
                 found.append(tensors)
         return found
 
-    def _needs_one_size(self, view_set: ViewSet) -> BenchError:
+    def _need_one_size(self, view_set: ViewSet) -> None:
         count = len({view.size for view in view_set.views})
-        return BenchError(
-            f"{self.plan.label} sees all views at once and needs them in one size; "
-            f"{view_set.scene}/{view_set.set_id} has {count} sizes.",
-            "Choose view sets of equal aspect.",
-        )
+        if count > 1:
+            raise BenchError(
+                f"{self.plan.label} sees all views at once and needs them in one size; "
+                f"{view_set.scene}/{view_set.set_id} has {count} sizes.",
+                "Choose view sets of equal aspect.",
+            )
 
     def _autocast(self) -> AbstractContextManager[object]:
         dtype = AUTOCAST[self.precision]
@@ -135,63 +152,69 @@ class FeatureSource:
             return nullcontext()
         return torch.autocast(self.device.split(":")[0], dtype=dtype)
 
-    def _compute(
+    # Forward pass
+
+    def _forward(
         self, view_sets: Sequence[ViewSet], wanted: Sequence[str]
     ) -> Iterator[tuple[str, Maps]]:
+        """One pass for all views of one size; layer by layer where that is all."""
         if self.extractor.scope == "view_set_with_geometry":
             yield wanted[0], [self._from_geometry(view_set, wanted[0]) for view_set in view_sets]
             return
-        sizes = {(len(vs), *(view.size for view in vs.views)) for vs in view_sets}
-        heights_and_widths = {view.size for vs in view_sets for view in vs.views}
-        if len(heights_and_widths) == 1 and len(sizes) == 1:
-            images = self._on_device([view for vs in view_sets for view in vs.views])
-            stacked = images.reshape(len(view_sets), -1, *images.shape[1:])
-            for name, tokens in self.extractor.iter_layers(stacked, wanted):
-                yield name, [self._map(name, tokens, b, vs) for b, vs in enumerate(view_sets)]
+        passes = [self._pass(view_sets, units, wanted) for units in self._by_size(view_sets)]
+        if len(passes) == 1:
+            for layer, rows in passes[0]:
+                yield layer, _assembled(view_sets, layer, rows)
             return
-        found: dict[str, Maps] = {name: [] for name in wanted}
-        for view_set in view_sets:
-            for name, feature_map in self._mixed_sizes(view_set, wanted).items():
-                found[name].append(feature_map)
-        yield from found.items()
+        found: dict[str, Rows] = {layer: {} for layer in wanted}
+        for one in passes:
+            for layer, rows in one:
+                found[layer].update(rows)
+        for layer, rows in found.items():
+            yield layer, _assembled(view_sets, layer, rows)
+
+    def _units(self, view_sets: Sequence[ViewSet]) -> list[Unit]:
+        joint = self.extractor.scope == "view_set"
+        return [
+            Unit(number, views)
+            for number, view_set in enumerate(view_sets)
+            for views in (
+                [range(len(view_set))] if joint else [range(i, i + 1) for i in range(len(view_set))]
+            )
+        ]
+
+    def _by_size(self, view_sets: Sequence[ViewSet]) -> list[list[Unit]]:
+        groups: dict[tuple[int, ...], list[Unit]] = {}
+        for unit in self._units(view_sets):
+            view_set = view_sets[unit.view_set]
+            if len(unit.views) > 1:
+                self._need_one_size(view_set)
+            size = view_set.views[unit.views[0]].size
+            groups.setdefault((len(unit.views), *size), []).append(unit)
+        return list(groups.values())
+
+    def _pass(
+        self, view_sets: Sequence[ViewSet], units: Sequence[Unit], wanted: Sequence[str]
+    ) -> Iterator[tuple[str, Rows]]:
+        places = [(unit.view_set, i) for unit in units for i in unit.views]
+        views = [view_sets[number].views[i] for number, i in places]
+        images = self._on_device(views).unflatten(0, (len(units), -1))
+        for layer, tokens in self.extractor.iter_layers(images, wanted):
+            grid = self.extractor.grid(*views[0].size, layer)
+            patches = self._stored(tokens.patches).flatten(0, 1).unflatten(1, grid.shape)
+            cls = None if tokens.cls is None else self._stored(tokens.cls).flatten(0, 1)
+            yield (
+                layer,
+                {
+                    place: (patches[n], None if cls is None else cls[n], grid)
+                    for n, place in enumerate(places)
+                },
+            )
 
     def _from_geometry(self, view_set: ViewSet, layer: str) -> FeatureMap:
         tokens = self.extractor.encode_view_set(view_set)
         grids = tuple(self.extractor.grid(*view.size, layer) for view in view_set.views)
         return FeatureMap(layer, tuple(self._stored(t.to(self.device)) for t in tokens), grids)
-
-    def _mixed_sizes(self, view_set: ViewSet, wanted: Sequence[str]) -> dict[str, FeatureMap]:
-        """Views of one set that differ in size: one forward pass per size."""
-        sizes = sorted({view.size for view in view_set.views})
-        if self.extractor.scope == "view_set" and len(sizes) > 1:
-            raise self._needs_one_size(view_set)
-        per_layer: dict[str, dict[int, tuple[Tensor, Tensor | None, PatchGrid]]] = {}
-        for size in sizes:
-            members = [i for i, view in enumerate(view_set.views) if view.size == size]
-            images = self._on_device([view_set.views[i] for i in members])[None]
-            for name, tokens in self.extractor.iter_layers(images, wanted):
-                grid = self.extractor.grid(*size, name)
-                for position, index in enumerate(members):
-                    patches = tokens.patches[0, position].reshape(*grid.shape, -1)
-                    cls = None if tokens.cls is None else self._stored(tokens.cls[0, position])
-                    per_layer.setdefault(name, {})[index] = (self._stored(patches), cls, grid)
-        maps = {}
-        for name, rows in per_layer.items():
-            ordered = [rows[i] for i in range(len(view_set))]
-            cls_tokens = [cls for _, cls, _ in ordered if cls is not None]
-            maps[name] = FeatureMap(
-                name,
-                tuple(patches for patches, _, _ in ordered),
-                tuple(grid for _, _, grid in ordered),
-                tuple(cls_tokens) or None,
-            )
-        return maps
-
-    def _map(self, name: str, tokens: Tokens, index: int, view_set: ViewSet) -> FeatureMap:
-        grid = self.extractor.grid(*view_set.views[0].size, name)
-        patches = self._stored(tokens.patches[index]).reshape(len(view_set), *grid.shape, -1)
-        cls = None if tokens.cls is None else tuple(self._stored(tokens.cls[index]))
-        return FeatureMap(name, tuple(patches), (grid,) * len(view_set), cls)
 
     def _stored(self, tokens: Tensor) -> Tensor:
         """Cast to the storage precision before scoring, so that cold and warm runs agree.
@@ -211,80 +234,75 @@ class FeatureSource:
 
     # Cache
 
-    def _keys(self, view_sets: Sequence[ViewSet], wanted: Sequence[str]) -> list[list[str]]:
-        """Per layer, the keys of all entries: one per view, or one per set for joint models."""
-        joint = self.extractor.scope == "view_set"
-        model = {
+    def _keys(self, view_sets: Sequence[ViewSet], wanted: Sequence[str]) -> dict[str, list[str]]:
+        """Per layer, the key of each unit's entry.
+
+        Empty where nothing can be read or written, so that no image is hashed in vain.
+        """
+        if self.store is None or self.extractor.scope == "view_set_with_geometry":
+            return {}
+        if not self.write and not self.store.knows(self._model_key):
+            return {}
+        contents = [
+            [image_hash(view_sets[unit.view_set].views[i].image) for i in unit.views]
+            for unit in self._units(view_sets)
+        ]
+        return {
+            layer: [f"{self._model_key}/{digest([layer, content])}" for content in contents]
+            for layer in wanted
+        }
+
+    @cached_property
+    def _model_key(self) -> str:
+        parts = {
             **self.plan.identity(),
             "weights": self.plan.fingerprint,
             "precision": self.precision,
             "storage": self.storage,
             "norm": getattr(self.plan.options, "norm", None),
         }
-        hashes = [[image_hash(view.image) for view in vs.views] for vs in view_sets]
-        contents: list[object] = list(hashes) if joint else [h for row in hashes for h in row]
-        base = digest(model)
-        return [[digest([base, layer, content]) for content in contents] for layer in wanted]
-
-    def _has(self, key: str) -> bool:
-        return self.store is not None and self.store.has(key)
+        return digest(parts)[:32]
 
     def _from_store(
-        self, view_sets: Sequence[ViewSet], wanted: Sequence[str], keys: list[list[str]]
-    ) -> Iterator[tuple[str, Maps]] | None:
-        """All layers of the batch, or None as soon as one entry turns out damaged."""
+        self, view_sets: Sequence[ViewSet], layer: str, keys: Sequence[str]
+    ) -> Maps | None:
+        """One layer of a batch, or None if an entry is missing or damaged."""
         assert self.store is not None
-        joint = self.extractor.scope == "view_set"
-        found: dict[str, list[list[dict[str, Tensor]]]] = {}
-        for layer, row in zip(wanted, keys, strict=True):
-            entries = []
-            for key in row:
-                entry = self.store.read(key)
-                if entry is None:
-                    return None
-                entries.append(entry)
-            remaining = iter(entries)
-            found[layer] = [
-                [_view_of(entry, i) for entry in [next(remaining)] for i in range(len(vs))]
-                if joint
-                else [_view_of(next(remaining), 0) for _ in vs.views]
-                for vs in view_sets
-            ]
-        return self._assembled(view_sets, found)
+        if not all(map(self.store.has, keys)):
+            return None
+        rows: Rows = {}
+        for unit, key in zip(self._units(view_sets), keys, strict=True):
+            entry = self.store.read(key)
+            if entry is None:
+                return None
+            on_device = {name: tensor.to(self.device) for name, tensor in entry.items()}
+            for position, i in enumerate(unit.views):
+                grid = self.extractor.grid(*view_sets[unit.view_set].views[i].size, layer)
+                cls = on_device["cls"][position] if "cls" in on_device else None
+                rows[unit.view_set, i] = (on_device["patches"][position], cls, grid)
+        return _assembled(view_sets, layer, rows)
 
-    def _assembled(
-        self, view_sets: Sequence[ViewSet], found: dict[str, list[list[dict[str, Tensor]]]]
-    ) -> Iterator[tuple[str, Maps]]:
-        for layer, sets in found.items():
-            maps = []
-            for view_set, views in zip(view_sets, sets, strict=True):
-                grids = tuple(self.extractor.grid(*view.size, layer) for view in view_set.views)
-                tokens = tuple(entry["patches"].to(self.device) for entry in views)
-                cls = tuple(entry["cls"].to(self.device) for entry in views if "cls" in entry)
-                maps.append(FeatureMap(layer, tokens, grids, cls or None))
-            yield layer, maps
-
-    def _keep(self, maps: Maps, keys: list[str]) -> None:
+    def _keep(self, view_sets: Sequence[ViewSet], maps: Maps, keys: Sequence[str]) -> None:
         assert self.store is not None
-        remaining = iter(keys)
-        for feature_map in maps:
-            if self.extractor.scope == "view_set":
-                stacked = {"patches": torch.stack(feature_map.tokens)}
-                if feature_map.cls_tokens is not None:
-                    stacked["cls"] = torch.stack(feature_map.cls_tokens)
-                self.store.write(next(remaining), stacked)
+        for unit, key in zip(self._units(view_sets), keys, strict=True):
+            if self.store.has(key):
                 continue
-            for index, tokens in enumerate(feature_map.tokens):
-                own = {"patches": tokens[None]}
-                if feature_map.cls_tokens is not None:
-                    own["cls"] = feature_map.cls_tokens[index][None]
-                key = next(remaining)
-                if not self.store.has(key):
-                    self.store.write(key, own)
+            own = maps[unit.view_set]
+            entry = {"patches": torch.stack([own.tokens[i] for i in unit.views])}
+            if own.cls_tokens is not None:
+                entry["cls"] = torch.stack([own.cls_tokens[i] for i in unit.views])
+            self.store.write(key, entry)
 
 
-def _view_of(entry: dict[str, Tensor], index: int) -> dict[str, Tensor]:
-    return {name: tensor[index] for name, tensor in entry.items()}
+def _assembled(view_sets: Sequence[ViewSet], layer: str, rows: Rows) -> Maps:
+    """One feature map per view set from the tokens of single views."""
+    maps = []
+    for number, view_set in enumerate(view_sets):
+        own = [rows[number, i] for i in range(len(view_set))]
+        cls = tuple(token for _, token, _ in own if token is not None)
+        tokens, grids = tuple(patches for patches, _, _ in own), tuple(grid for _, _, grid in own)
+        maps.append(FeatureMap(layer, tokens, grids, cls or None))
+    return maps
 
 
 def image_hash(image: Tensor) -> str:

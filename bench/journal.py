@@ -1,7 +1,9 @@
-"""Progress inside a cell: finished batches survive whatever happens to the machine.
+"""Progress inside a cell: the scores of finished view sets survive the end of the process.
 
 One line of JSON per finished batch, in a file of each process, so that two processes on one run
-folder never write to the same file. A line torn by a crash is ignored and its batch redone.
+folder never write to the same file. View sets are the unit of record, not batches: a rerun may
+have other batches. A torn line is ignored and its view sets are scored again. Lines are handed to
+the system, not forced onto the disk: losing the last ones with the machine costs time, not truth.
 """
 
 from __future__ import annotations
@@ -9,73 +11,65 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import IO
+
+from pydantic import TypeAdapter
 
 from bench.types import ItemScore
 
-Progress = dict[int, list[ItemScore]]
+#: View set -> its scores in one cell.
+Progress = dict[str, list[ItemScore]]
+
+_LINE = TypeAdapter(dict[str, Progress])
 
 
-@dataclass
 class Journal:
-    """Scores of finished batches of the cells of one model and dataset."""
+    """Scores of finished view sets, per cell, of the cells of one model and dataset."""
 
-    folder: Path
-    path: Path = field(init=False)
-    done: dict[str, Progress] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+        self._file: IO[bytes] | None = None
 
-    def __post_init__(self) -> None:
-        self.path = self.folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
-        for file in sorted(self.folder.glob("*.jsonl")):
-            self._read(file)
+    def read(self) -> dict[str, Progress]:
+        """Cell -> what all processes so far noted of it."""
+        found: dict[str, Progress] = {}
+        for path in sorted(self.folder.glob("*.jsonl")):
+            for line in _lines(path):
+                for cell, progress in line.items():
+                    found.setdefault(cell, {}).update(progress)
+        return found
 
-    def of(self, key: str) -> Progress:
-        """Batch number -> scores of the cell with this key."""
-        return self.done.get(key, {})
-
-    def add(
-        self, batch: int, scores: Mapping[str, list[ItemScore]], skipped: Mapping[str, str]
-    ) -> None:
-        """Note a finished batch: scores per cell key, and view sets that could not be read."""
-        self.skipped.update(skipped)
-        record = {
-            "batch": batch,
-            "skipped": dict(skipped),
-            "scores": {key: [asdict(score) for score in rows] for key, rows in scores.items()},
-        }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    def forget(self, keys: Iterable[str]) -> None:
-        """Drop the progress of cells that are stored; the files go with the last of them."""
-        for key in keys:
-            self.done.pop(key, None)
-
-    def close(self) -> None:
-        """Remove the files once every cell that they speak of is stored."""
-        for file in self.folder.glob("*.jsonl"):
-            file.unlink(missing_ok=True)
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
-            self.folder.rmdir()
-
-    def _read(self, file: Path) -> None:
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except OSError:
+    def add(self, scores: Mapping[str, Progress]) -> None:
+        """Note the scores of a finished batch, per cell and view set."""
+        if not any(scores.values()):
             return
-        for line in lines:
-            try:
-                record = json.loads(line)
-                batch = int(record["batch"])
-                self.skipped.update(record["skipped"])
-                for key, rows in record["scores"].items():
-                    scores = [ItemScore(**row) for row in rows]
-                    self.done.setdefault(key, {})[batch] = scores
-            except (ValueError, KeyError, TypeError):
-                continue
+        if self._file is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("ab", buffering=0)
+        record = {
+            cell: {name: [asdict(score) for score in rows] for name, rows in progress.items()}
+            for cell, progress in scores.items()
+        }
+        self._file.write(json.dumps(record).encode() + b"\n")
+
+    def drop(self, is_over: Callable[[str], bool]) -> None:
+        """Remove every file that speaks of no unfinished cell, also those of other processes."""
+        for path in self.folder.glob("*.jsonl"):
+            if all(is_over(cell) for line in _lines(path) for cell in line):
+                path.unlink(missing_ok=True)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Progress]]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        try:
+            yield _LINE.validate_python(json.loads(line))
+        except (ValueError, RecursionError):
+            continue

@@ -28,9 +28,12 @@ def load_view_set(
     """A view set at a model's input size.
 
     Raises:
-        BenchError: a file is missing or broken, or an image is smaller than one patch.
+        BenchError: a file is missing or broken, an image is smaller than one patch, or the dataset
+            gave another view set than it was asked for.
     """
     source = dataset.load(ref)
+    if (source.split, source.scene, source.set_id) != (ref.split, ref.scene, ref.set_id):
+        raise BenchError(f"{ref.scene}/{ref.set_id}: another view set than the list says was read.")
     plans = [plan_resampling(*view.size, resolution, stride) for view in source.views]
     views = tuple(resample_view(view, plan) for view, plan in zip(source.views, plans, strict=True))
     moved: dict[str, Any] = {}

@@ -47,6 +47,11 @@ class ModelPlan:
     fingerprint: str | None = None
     error: str | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether weights and layers are identified; otherwise they are once it is loaded."""
+        return self.fingerprint is not None and self.stride is not None
+
     def identity(self) -> dict[str, Any]:
         """What of the model can change a score."""
         config = _plain(self.options, leave_out=PLACES | {"layers", "norm"})
@@ -131,9 +136,11 @@ class Cell:
 
     @property
     def key(self) -> str | None:
-        """Hash of everything that can change a score; None while the weights are unidentified."""
-        if self.model.fingerprint is None or self.error is not None:
-            return None
+        """Hash of everything that can change a score; None while the model is not yet known."""
+        return self._digest if self.model.is_known and self.error is None else None
+
+    @cached_property
+    def _digest(self) -> str:
         norm = getattr(self.model.options, "norm", None)
         parts = {
             "model": {**self.model.identity(), "weights": self.model.fingerprint, "norm": norm},
@@ -149,7 +156,9 @@ class Cell:
     @property
     def folder(self) -> str:
         """Folder of the cell below ``cells/``: readable, and new whenever the key is."""
-        suffix = self.key[:12] if self.key else "unresolved"
+        suffix = "unusable" if self.error is not None else self._digest[:12]
+        if self.error is None and self.key is None:
+            suffix = f"pending-{suffix}"
         parts = (self.model.label, self.dataset.label, self.task.label)
         return "/".join([*(slug(part) for part in parts), f"{slug(self.layer)}-{suffix}"])
 
@@ -190,7 +199,7 @@ class Selection:
     def choose(self, plan: Plan) -> list[Cell]:
         """Selected cells.
 
-        Shards are dealt by the hash of what shares a forward pass (model and dataset), so that no
+        What shares a forward pass (model and dataset) is dealt to the shards in turn, so that no
         shard computes a feature that another one computes too.
 
         Raises:
@@ -204,15 +213,17 @@ class Selection:
         allowed = {}
         for kind, wanted, labels in named:
             allowed[kind] = _matching(kind, wanted, labels)
-        index, count = self.shard
-        return [
+        chosen = [
             cell
             for cell in plan.cells
             if cell.model.label in allowed["model"]
             and cell.dataset.label in allowed["dataset"]
             and cell.task.label in allowed["task"]
-            and int(digest([cell.model.label, cell.dataset.label]), 16) % count == index - 1
         ]
+        index, count = self.shard
+        groups = list(dict.fromkeys((c.model.label, c.dataset.label) for c in chosen))
+        own = set(groups[index - 1 :: count])
+        return [cell for cell in chosen if (cell.model.label, cell.dataset.label) in own]
 
 
 def make_plan(suite: Suite, *, precision: str, limit: int | None = None) -> Plan:
@@ -335,10 +346,10 @@ def slug(text: str) -> str:
 
 
 def _unresolved(options: Any) -> tuple[str, ...]:
-    """Placeholder layers of a model whose depth is known only after loading."""
+    """One placeholder for the layers of a model whose depth is known only after loading."""
     wanted = options.layers
     if isinstance(wanted, list):
-        return tuple(str(layer) for layer in wanted)
+        return (", ".join(map(str, wanted)),)
     return (wanted,) if isinstance(wanted, str) else resolve_layers(None, ())
 
 

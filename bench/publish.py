@@ -13,6 +13,7 @@ from typing import Literal
 import pandas as pd
 
 from bench import plots, tables
+from bench.atomic import write_text
 from bench.compare import compare
 from bench.merge import Run, merge
 from bench.results import (
@@ -21,7 +22,6 @@ from bench.results import (
     load_results,
     metrics_frame,
     planned_suite,
-    write_text,
 )
 from bench.stats import scene_means, summarise
 
@@ -56,7 +56,25 @@ def suite_tables(folder: Path) -> list[tables.Table]:
 
 
 def publish(folder: Path) -> Published:
-    """Write leaderboard.md, leaderboard.csv, records.csv and figures/ of a run folder."""
+    """Write leaderboard.md, leaderboard.csv, records.csv and figures/ of a run folder.
+
+    What other processes finish in the meantime is published too: the files never stay behind the
+    cells, whoever writes them last.
+    """
+    while True:
+        seen = _state(folder)
+        published = _publish(folder)
+        if _state(folder) == seen:
+            return published
+
+
+def _state(folder: Path) -> list[tuple[Path, int]]:
+    """Which records the cells have now."""
+    records = [cell / "result.json" for _, cell in load_cells(folder)]
+    return [(record, record.stat().st_mtime_ns) for record in records]
+
+
+def _publish(folder: Path) -> Published:
     run = load_run(folder)
     summary = summarise(run.items)
     files = []

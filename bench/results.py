@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter
 
+from bench.atomic import atomic, write_json, write_text
 from bench.errors import BenchError
 from bench.types import ItemScore
 
 if TYPE_CHECKING:
     import pandas as pd
 
+T = TypeVar("T")
+
 CELLS = "cells"
 PLAN = "plan.json"
+RESOLVED = "resolved.json"
 GROUP_LAYER = "group"
 
 
@@ -84,36 +85,6 @@ class Result(BaseModel):
         return self.layers[0] if len(self.layers) == 1 else GROUP_LAYER
 
 
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place, complete and on disk, at the end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON atomically, with sorted keys."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-
-
 def write_cell(folder: Path, result: Result, scores: Iterable[ItemScore]) -> None:
     """Store a finished or failed cell: items first, ``result.json`` last."""
     if result.status == "done":
@@ -162,25 +133,56 @@ def remember_plan(run: Path, suite: Mapping[str, Any], folders: Mapping[str, str
     write_json(run / CELLS / PLAN, {"suite": dict(suite), "cells": list(folders.items())})
 
 
+def remember_resolved(run: Path, folder: str, cells: Sequence[str]) -> None:
+    """Note which cells a planned one turned out to be, once its model was loaded.
+
+    The plan itself is left alone: another process may be writing it.
+    """
+    write_json(run / CELLS / folder / RESOLVED, list(cells))
+
+
 def planned_suite(run: Path) -> dict[str, Any]:
     """Name, description and tables of the suite that was last run into this folder."""
-    return dict(_plan(run).get("suite", {}))
+    return _plan(run).suite
 
 
-def planned_folders(run: Path) -> dict[str, str]:
-    """Cell name -> folder, in the suite's order, as the last run noted it."""
+def planned_folders(run: Path) -> list[str]:
+    """Folders of the current cells below ``cells/``, in the suite's order."""
+    found: dict[str, None] = {}
+    for _, folder in _plan(run).cells:
+        found.update(dict.fromkeys(_read(run / CELLS / folder / RESOLVED, _FOLDERS) or [folder]))
+    return list(found)
+
+
+def _plan(run: Path) -> _Plan:
+    return _read(run / CELLS / PLAN, _PLAN) or _Plan()
+
+
+def _read(path: Path, kind: TypeAdapter[T]) -> T | None:
     try:
-        return {str(name): str(folder) for name, folder in _plan(run).get("cells", [])}
-    except (ValueError, TypeError):
-        return {}
-
-
-def _plan(run: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((run / CELLS / PLAN).read_text(encoding="utf-8"))
+        return kind.validate_json(path.read_bytes())
     except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+
+
+def _stays_below(folder: str) -> str:
+    if ".." in folder.split("/") or folder.startswith("/"):
+        raise ValueError("leads out of the run folder")
+    return folder
+
+
+_Folder = Annotated[str, AfterValidator(_stays_below)]
+
+
+class _Plan(BaseModel):
+    """``plan.json``: the suite, and (cell name, folder) in its order."""
+
+    suite: dict[str, Any] = {}
+    cells: list[tuple[str, _Folder]] = []
+
+
+_PLAN = TypeAdapter(_Plan)
+_FOLDERS = TypeAdapter(list[_Folder])
 
 
 def load_cells(run: str | Path) -> list[tuple[Result, Path]]:
@@ -191,7 +193,7 @@ def load_cells(run: str | Path) -> list[tuple[Result, Path]]:
     """
     folder = Path(run)
     found = []
-    for name in planned_folders(folder).values():
+    for name in planned_folders(folder):
         cell = folder / CELLS / name
         result = read_result(cell)
         if result is not None:
@@ -245,7 +247,7 @@ def load_results(run: str | Path) -> pd.DataFrame:
     an unscored view set.
 
     Raises:
-        BenchError: `run` holds no cells.
+        BenchError: `run` holds no cells, or damaged ones.
     """
     import pandas as pd
 
@@ -253,7 +255,7 @@ def load_results(run: str | Path) -> pd.DataFrame:
     for result, folder in load_cells(run):
         if result.status != "done":
             continue
-        items = pd.read_parquet(folder / "items.parquet")
+        items = _items(folder / "items.parquet")
         depth = {name: i for i, name in enumerate(result.layer_names)}
         last = max(len(result.layer_names) - 1, 1)
         index = items["layer"].map(depth)
@@ -271,6 +273,18 @@ def load_results(run: str | Path) -> pd.DataFrame:
         if frames
         else pd.DataFrame(columns=COLUMNS).astype({"value": "float64"})
     )
+
+
+def _items(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise BenchError(
+            f"{path} cannot be read ({reason}).", "Remove its folder and run the suite again."
+        ) from error
 
 
 COLUMNS = [

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bench.cache import DEFAULT_CAP_BYTES
+
 
 @dataclass(frozen=True)
 class Settings:
     """How to run, as far as it does not change a score.
 
-    batch_size: view sets per forward pass; None chooses 8 on CUDA and 1 elsewhere.
+    batch_size: view sets per forward pass; None chooses 8 on CUDA and 1 elsewhere. cache_bytes: cap
+    of the feature cache.
     """
 
     device: str = "cpu"
@@ -19,6 +22,7 @@ class Settings:
     workers: int = 2
     batch_size: int | None = None
     compile: bool = False
+    cache_bytes: int = DEFAULT_CAP_BYTES
 
     @property
     def batch(self) -> int:

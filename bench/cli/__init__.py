@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -41,6 +42,14 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(EXIT_USAGE)
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing is left to be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        typer.echo(f"error: {error}", err=True)
+        typer.echo("       What was finished is kept. Run the same command to go on.", err=True)
+        sys.exit(EXIT_USAGE)
     except Exception as error:
         # Usage errors of typer; their class lives in click or in typer, depending on its version.
         show_usage = getattr(error, "show", None)

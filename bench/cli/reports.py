@@ -31,9 +31,9 @@ def report(
     Tables between markers in BENCHMARKS.md are brought up to date with it. ``--check`` alone looks
     at BENCHMARKS.md, with runs at their published files too.
     """
+    from bench.atomic import write_text
     from bench.generated import is_stale, refresh
     from bench.publish import publish, stale_files
-    from bench.results import write_text
     from bench.web_report import page
 
     if check:
@@ -65,8 +65,8 @@ def leaderboard(
     out: Annotated[Path | None, typer.Option(help="File; standard output if not given.")] = None,
 ) -> None:
     """One table of several runs; refuses what was not measured the same way."""
+    from bench.atomic import write_text
     from bench.publish import merged_leaderboard
-    from bench.results import write_text
 
     text = merged_leaderboard(runs, form)
     if out is None:

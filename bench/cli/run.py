@@ -32,6 +32,7 @@ def run(
     cache: Annotated[
         Literal["auto", "off", "read", "on"], typer.Option(help="Feature cache.")
     ] = "auto",
+    cache_gb: Annotated[float, typer.Option(min=0, help="Cap of the feature cache.")] = 20.0,
     out: Annotated[Path | None, typer.Option(help="Run folder; results/<suite>.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Compute finished cells again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, run nothing.")] = False,
@@ -46,19 +47,25 @@ def run(
         os.environ["HF_HUB_OFFLINE"] = "1"
     from bench import provenance
     from bench.api import prepare
+    from bench.atomic import write_json
     from bench.plan import Selection
     from bench.publish import publish
-    from bench.results import write_json
     from bench.runner import Settings, run_plan
 
     plan, chosen = prepare(suite, device=device, precision=precision, limit=limit)
     folder = out or Path("results") / plan.suite.name
     selection = Selection(model or (), dataset or (), task or (), _shard(shard))
-    settings = Settings(chosen, cache, force, workers, batch_size, compile)
+    settings = Settings(
+        chosen, cache, force, workers, batch_size, compile, cache_bytes=int(cache_gb * 1e9)
+    )
+    cells = selection.choose(plan)
     if dry_run:
         from bench.describe import plan_lines
 
-        typer.echo("\n".join(plan_lines(plan, selection.choose(plan), folder, settings)))
+        typer.echo("\n".join(plan_lines(plan, cells, folder, settings)))
+        return
+    if not cells:
+        typer.echo("Nothing to compute: the other shards have all cells.")
         return
     record = provenance.record(chosen)
     started = time.perf_counter()

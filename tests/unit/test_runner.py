@@ -151,7 +151,8 @@ def test_resume_continues_and_ends_with_equal_bytes(
         file.write('{"batch": 1, "skip')
     outcome = run(tiny_suite, broken, settings)
     assert outcome.done == 2
-    assert outcome.forward_passes == 8 - batch_size, "the finished batch is not computed again"
+    finished = min(batch_size, 2)  # A batch never mixes splits, and each has two view sets.
+    assert outcome.forward_passes == 8 - finished, "the finished batch is not computed again"
     assert items_bytes(broken) == items_bytes(whole)
     assert not (broken / CELLS / "journal").exists() or not list(
         (broken / CELLS / "journal").rglob("*.jsonl")
