@@ -128,8 +128,8 @@ def _figures(
         yield caption, _data_uri("image/svg+xml", svg_bytes(plot))
     for task in sorted(summary["task"].unique()) if costs is not None else ():
         metric = headline_metric(metrics, task)
-        if metric is not None:
-            plot = cost(summary, metrics, task, metric, costs, "cost", cost_label)
+        plot = cost(summary, metrics, task, str(metric), costs, "cost", cost_label)
+        if not plot.data.empty:
             yield f"{task}: score and cost", _data_uri("image/svg+xml", svg_bytes(plot))
 
 

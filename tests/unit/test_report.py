@@ -185,3 +185,10 @@ def test_few_view_sets_are_not_both_best_and_worst() -> None:
     found = extreme_view_sets(items, METRICS, shown)
     assert not found.duplicated(["task", "dataset", "scene", "set_id"]).any()
     assert extreme_view_sets(items.head(0), METRICS, shown).empty
+
+
+def test_figures_without_data_are_left_out(items: pd.DataFrame) -> None:
+    own = items[(items["metric"] == "rmse_m") & (items["model"] == "rgb")]
+    costs = pd.DataFrame({"model": ["rgb"], "cost": [1.0]})
+    page = Page(report_html("t", own, METRICS, cells_frame(own), costs=costs))
+    assert page.values("alt") == ["depth (v1): rmse_m with 95 % intervals"]
