@@ -219,6 +219,7 @@ def cells_frame(results: Iterable[Result]) -> pd.DataFrame:
             ),
             "layer": result.layer,
             "params": json.dumps(result.params, sort_keys=True),
+            "config": json.dumps(result.config, sort_keys=True),
             "num_skipped": len(result.skipped),
         }
         for result in results

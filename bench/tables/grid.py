@@ -269,11 +269,13 @@ def _conditions(preset: str, test: pd.DataFrame, cells: pd.DataFrame) -> Iterato
         yield "Resolution " + ", ".join(f"{rule} ({name})" for name, rule in rules.items()) + "."
     if preset:
         yield f"Preset {preset}."
+    lists = _lists(cells)
     for dataset, own in test.groupby("dataset"):
         sets = own["num_sets"] + own["num_unscored"]
         yield (
             f"{dataset}: {_count(own['num_scenes'].max(), 'test scene')}, "
-            f"{_count(sets.max(), 'view set')}, {_unscored(own['num_unscored'])}."
+            f"{_count(sets.max(), 'view set')}{lists.get(str(dataset), '')}, "
+            f"{_unscored(own['num_unscored'])}."
         )
     limits = sorted({int(limit) for limit in cells["limit"].dropna()})
     if limits:
@@ -298,6 +300,17 @@ def _legend(table: Table, metrics: pd.DataFrame) -> Iterator[str]:
 def _resolutions(cells: pd.DataFrame) -> Iterator[tuple[str, str]]:
     for dataset, rules in cells.groupby("dataset")["resolution"]:
         yield dataset, " and ".join(sorted({str(rule) for rule in rules}))
+
+
+def _lists(cells: pd.DataFrame) -> dict[str, str]:
+    """The published list behind each dataset: numbers compare only where it is the same."""
+    if "list_hash" not in cells:
+        return {}
+    known = cells[cells["list_hash"].fillna("") != ""]
+    return {
+        str(dataset): " of list " + " and ".join(sorted({str(value)[:12] for value in values}))
+        for dataset, values in known.groupby("dataset")["list_hash"]
+    }
 
 
 def _count(number: float, noun: str) -> str:

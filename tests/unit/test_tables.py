@@ -187,8 +187,8 @@ def test_conditions_say_how_it_was_measured(items: pd.DataFrame, cells: pd.DataF
     assert grid.conditions == (
         "Resolution patches=37.",
         "Preset v1.",
-        "blendedmvs: 9 test scenes, 18 view sets, all scored.",
-        "scannetpp: 9 test scenes, 18 view sets, all scored.",
+        "blendedmvs: 9 test scenes, 18 view sets of list 5f5f5f5f5f5f, all scored.",
+        "scannetpp: 9 test scenes, 18 view sets of list 5f5f5f5f5f5f, all scored.",
     )
     mixed = cells.assign(limit=4.0)
     mixed.loc[mixed["dataset"] == "scannetpp", "resolution"] = "native"
