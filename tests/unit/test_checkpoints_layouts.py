@@ -86,6 +86,33 @@ def fused_attention(state: State, query: str, rule: str) -> State:
     return found
 
 
+def current_names(state: State) -> State:
+    """transformers' names of today, whichever version is installed."""
+    joined = renamed(
+        state,
+        [
+            (r"^vision_model\.", ""),
+            (r"attention\.attention\.(q|k|v)\w+\.", r"attention.\1_proj."),
+            (r"attention\.output\.dense", "attention.o_proj"),
+            (r"^encoder\.layer\.(?=\d+\.layernorm|\d+\.intermediate|\d+\.output)", "layers."),
+            (r"intermediate\.dense", "mlp.fc1"),
+            (r"(layers\.\d+)\.output\.dense", r"\1.mlp.fc2"),
+            (r"weights_out", "down_proj"),
+        ],
+    )
+    if any(key.startswith("layers.") for key in joined):
+        joined = renamed(joined, [(r"^encoder\.layer\.", "layers.")])
+    split = {}
+    for key, value in joined.items():
+        if "weights_in" in key:
+            gate, up = value.chunk(2)
+            split[key.replace("weights_in", "gate_proj")] = gate
+            split[key.replace("weights_in", "up_proj")] = up
+        else:
+            split[key] = value
+    return split
+
+
 OLD_TRANSFORMERS = [
     (r"attention\.q_proj", "attention.attention.query"),
     (r"attention\.k_proj", "attention.attention.key"),
@@ -128,7 +155,7 @@ def test_dinov2(backbone: str, with_registers: bool, tmp_path: Path) -> None:
     config = {"backbone": backbone, "with_registers": with_registers}
     original = random_extractor("dinov2", **config)
     expected = original(IMAGES)["x_norm"]
-    layouts = dinov2_layouts(original.model.state_dict())
+    layouts = dinov2_layouts(current_names(original.model.state_dict()))
     without_mask = {k: v for k, v in layouts["authors"].items() if k != "mask_token"}
     layouts["authors, no mask token"] = without_mask
     nested: Any = {"model": layouts["authors"]}
@@ -154,7 +181,7 @@ def test_dinov2(backbone: str, with_registers: bool, tmp_path: Path) -> None:
 def test_dinov2_position_of_the_class_token_with_registers(tmp_path: Path) -> None:
     """timm adds the class token's position to the token; nothing of it may be lost."""
     original: Any = random_extractor("dinov2", backbone="tiny", with_registers=True)
-    layout = dinov2_layouts(original.model.state_dict())["authors"]
+    layout = dinov2_layouts(current_names(original.model.state_dict()))["authors"]
     moved = {**layout, "pos_embed": layout["pos_embed"].clone()}
     # Not a constant: the norms would take it out again.
     moved["pos_embed"][:, 0] += torch.arange(32) / 32
@@ -312,7 +339,7 @@ CLIP_AUTHORS = [
 def test_clip(tmp_path: Path) -> None:
     original = random_extractor("clip", backbone="tiny")
     expected = original(IMAGES)["x_norm"]
-    state = original.model.state_dict()
+    state = current_names(original.model.state_dict())
     authors = renamed(fused_attention(state, "q_proj", "q_proj k_proj v_proj"), CLIP_AUTHORS)
     text = {
         "positional_embedding": torch.zeros(77, 32),
@@ -398,7 +425,7 @@ MAE_OLD = [
 def test_mae(tmp_path: Path) -> None:
     original = random_extractor("mae", backbone="tiny")
     expected = original(IMAGES)["x_norm"]
-    state = original.model.state_dict()
+    state = current_names(original.model.state_dict())
     authors = renamed(fused_attention(state, "q_proj", "q_proj k_proj v_proj"), MAE_AUTHORS)
     decoder = {
         "mask_token": torch.zeros(1, 1, 16),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from inspect import signature
@@ -9,9 +10,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from huggingface_hub import hf_hub_download
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
-from transformers.models.auto.image_processing_auto import get_image_processor_config
 
 from bench.errors import BenchError
 from bench.models.checkpoints import check_keys
@@ -173,7 +174,7 @@ def pixel_constants(options: HFOptions) -> Normalisation:
     """
     if options.mean is not None and options.std is not None:
         return Normalisation(options.mean, options.std)
-    found = get_image_processor_config(options.name)
+    found = _preprocessor(options.name)
     if found.get("do_normalize") is False:
         return IDENTITY
     if "image_mean" not in found or "image_std" not in found:
@@ -182,6 +183,17 @@ def pixel_constants(options: HFOptions) -> Normalisation:
             "Give mean: [r, g, b] and std: [r, g, b].",
         )
     return Normalisation(tuple(found["image_mean"]), tuple(found["image_std"]))
+
+
+def _preprocessor(name: str) -> dict[str, Any]:
+    """The model's preprocessor_config.json; empty where it has none."""
+    local = Path(name) / "preprocessor_config.json"
+    try:
+        path = local if Path(name).is_dir() else Path(hf_hub_download(name, local.name))
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def new_model(config: Any) -> nn.Module:

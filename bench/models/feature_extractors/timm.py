@@ -30,12 +30,8 @@ from bench.models.preprocessing import Normalisation
 from bench.models.sources import Source
 from bench.types import OUTPUT_LAYER
 
-#: How timm's families are told to take images of any size, most specific first.
-ANY_SIZE: tuple[dict[str, Any], ...] = (
-    {"dynamic_img_size": True},
-    {"strict_img_size": False},
-    {},
-)
+#: How timm's families are told to take images of any size.
+ANY_SIZE: dict[str, Any] = {"dynamic_img_size": True, "strict_img_size": False}
 
 
 class TimmOptions(ExtractorOptions):
@@ -207,15 +203,14 @@ def build_of(name: str) -> Build:
     """Geometry of a model, from an instance without memory where timm can make one."""
     settings_of(name)
     for device in (torch.device("meta"), nullcontext()):
-        for arguments in ANY_SIZE:
-            try:
-                with device:
-                    model: Any = timm.create_model(name, num_classes=0, **arguments)
-            except TypeError:
-                continue
-            except (NotImplementedError, RuntimeError):
-                break
-            return Build(architecture_of(name, model), arguments)
+        try:
+            with device:
+                model: Any = timm.create_model(name, num_classes=0)
+        except (NotImplementedError, RuntimeError):
+            continue
+        known = signature(type(model)).parameters
+        arguments = {key: value for key, value in ANY_SIZE.items() if key in known}
+        return Build(architecture_of(name, model), arguments)
     raise BenchError(f"timm's {name} cannot be built.", "Choose another model.")
 
 
