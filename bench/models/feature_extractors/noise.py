@@ -44,11 +44,14 @@ class Noise(FeatureExtractor):
 
     def encode(self, images: Tensor, layers: Sequence[str]) -> Iterator[tuple[str, Tokens]]:
         count = (images.shape[-2] // self.patch_size) * (images.shape[-1] // self.patch_size)
-        drawn = [noise_of(image, count, self.options.init_seed) for image in images]
+        draw = noise_of
+        if torch.compiler.is_compiling():
+            # Not a decorator: that would import the compiler in every run.
+            draw = torch.compiler.disable(noise_of)  # type: ignore[no-untyped-call]
+        drawn = [draw(image, count, self.options.init_seed) for image in images]
         yield OUTPUT_LAYER, Tokens(torch.stack(drawn).to(images))
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def noise_of(image: Tensor, count: int, seed: int) -> Tensor:
     """Standard normal [count, 384] that depends on the pixels of one image and on `seed` alone."""
     pixels = image.detach().float().cpu().contiguous().numpy().tobytes()
