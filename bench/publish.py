@@ -16,6 +16,7 @@ from bench import plots, tables
 from bench.atomic import write_text
 from bench.compare import compare
 from bench.merge import Run, merge
+from bench.plots.artifacts import CellArtifacts, write_artifact_figures
 from bench.results import (
     cells_frame,
     load_cells,
@@ -83,8 +84,18 @@ def _publish(folder: Path) -> Published:
         files.append(folder / name)
     if not run.items.empty:
         files.extend(plots.write_figures(summary, run.metrics, folder / "figures"))
+        files.extend(write_artifact_figures(_artifacts(folder), folder / "figures"))
     text = tables.leaderboard_text(summary, run.metrics, run.cells, suite_tables(folder))
     return Published(tuple(files), text)
+
+
+def _artifacts(folder: Path) -> list[CellArtifacts]:
+    """What the finished cells left behind besides scores: maps, matches, sketches."""
+    return [
+        CellArtifacts(r.model, r.layer, r.dataset, r.task_name, cell / "artifacts")
+        for r, cell in load_cells(folder)
+        if r.status == "done" and (cell / "artifacts").is_dir()
+    ]
 
 
 def stale_files(folder: Path) -> list[Path]:
