@@ -47,12 +47,19 @@ class Attention(nn.Module):
         self.k_norm = nn.LayerNorm(dim // num_heads) if qk_norm else nn.Identity()
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, rotate: Rotation | None = None) -> Tensor:
+    def queries_keys_values(
+        self, x: Tensor, rotate: Rotation | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What is compared and what is averaged, each [B, heads, N, head_dim]."""
         heads = torch.unflatten(self.qkv(x), -1, (3, self.num_heads, -1))
         q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
         q, k = self.q_norm(q), self.k_norm(k)
         if rotate is not None:
             q, k = rotate(q), rotate(k)
+        return q, k, v
+
+    def forward(self, x: Tensor, rotate: Rotation | None = None) -> Tensor:
+        q, k, v = self.queries_keys_values(x, rotate)
         # Under autocast the norm and the rotation leave q and k in float32, v in bfloat16.
         attended = scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)
         out: Tensor = self.proj(attended.transpose(1, 2).flatten(2))

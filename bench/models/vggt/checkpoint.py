@@ -54,9 +54,15 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
     name = str(source)
     if _is_hub_repository(name):
         return Checkpoint(read_state_dict(obtain(Source("hub", name))), {})
-    path = resolve_path(name)
-    config = path / CONFIG_FILE
-    return Checkpoint(read_state_dict(path), _read_config(config) if config.is_file() else {})
+    return Checkpoint(read_state_dict(resolve_path(name)), stored_config(source))
+
+
+def stored_config(source: str | Path) -> dict[str, Any]:
+    """Options of the model that a local folder holds in its ``config.json``; empty without one."""
+    if _is_hub_repository(str(source)):
+        return {}
+    path = resolve_path(str(source)) / CONFIG_FILE
+    return _read_config(path) if path.is_file() else {}
 
 
 def fit_to_model(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
