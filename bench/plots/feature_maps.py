@@ -27,7 +27,7 @@ KINDS = ("pca", "kmeans")
 #: Percentiles of a component that become black and full colour.
 RANGE = (1.0, 99.0)
 _PALETTE = "tab20"
-_LABEL_INCHES = 0.22
+_LABEL_INCHES = 0.3
 _TITLE_INCHES = 0.26
 
 
@@ -235,10 +235,12 @@ def _show(axis: Any, picture: NDArray[Any], extent: Floats, shape: tuple[int, ..
 
 
 def _name(axis: Any, text: str) -> None:
-    """Row label in the margin beside the first picture."""
+    """Row label in the margin beside the first picture: the model, and its layer below."""
+    label = "\n".join(short(part, 22) for part in text.rsplit(", ", 1))
     axis.annotate(
-        short(text, 24), (0, 0.5), (-4, 0), xycoords="axes fraction", textcoords="offset points",
-        rotation=90, ha="right", va="center", fontsize=7, in_layout=False,
+        label, (0, 0.5), (-4, 0), xycoords="axes fraction", textcoords="offset points",
+        rotation=90, ha="right", va="center", multialignment="center",
+        fontsize=6, in_layout=False,
     )  # fmt: skip
 
 
