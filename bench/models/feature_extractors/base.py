@@ -30,8 +30,8 @@ from bench.registry import suggestion
 from bench.types import OUTPUT_LAYER, PatchGrid, Scope, ViewSet
 
 __all__ = [
-    "Architecture", "ExtractorOptions", "FeatureExtractor", "Layers", "Role", "Tokens", "block_names",
-    "resolve_layers", "seeded", "validate_output_schema",
+    "Architecture", "ExtractorOptions", "FeatureExtractor", "Layers", "Role", "Tokens",
+    "block_names", "resolve_layers", "seeded", "validate_output_schema",
 ]  # fmt: skip
 
 Layers = list[int | str] | Literal["all", "quarters"]
