@@ -202,3 +202,22 @@ def test_hub_model_out_of_reach(hub: Path) -> None:
     assert kind.fingerprint(options) is None
     with pytest.raises(BenchError, match="configuration of 'someone/vit' cannot be had"):
         get_extractor_from_id("hf", {"name": "someone/vit"})
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("dinov2", {"backbone": "small", "use_timm": True}),
+        ("dinov3", {"backbone": "small"}),
+        ("clip", {}),
+        ("mae", {}),
+        ("timm", {"name": "vit_base_patch16_224.dino"}),
+        ("vggtfeatureextractor", {}),
+    ],
+)
+def test_hub_weights_out_of_reach(name: str, config: dict[str, Any], hub: Path) -> None:
+    """One line that names the remedy, and never a random backbone."""
+    with pytest.raises(BenchError, match=r"is not in the local cache.*checkpoint_path") as raised:
+        get_extractor_from_id(name, config)
+    assert "\n" not in str(raised.value)
+    assert "pretrained: false" in str(raised.value)

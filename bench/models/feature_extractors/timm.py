@@ -68,14 +68,13 @@ class TimmBackbone(FeatureExtractor):
         settings = settings_of(name)
         self.normalisation = Normalisation(tuple(settings.mean), tuple(settings.std))
         weights = wanted_weights(self.options, self.source(self.options))
+        overlay = strict_loading(weights, settings) if weights is not None else None
         try:
             with seeded(self.options.init_seed):
                 model = timm.create_model(
                     name,
                     pretrained=weights is not None,
-                    pretrained_cfg_overlay=None
-                    if weights is None
-                    else strict_loading(weights, settings),
+                    pretrained_cfg_overlay=overlay,
                     num_classes=0,
                     **build_of(name).arguments,
                 )
