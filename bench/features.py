@@ -198,10 +198,12 @@ class FeatureSource:
     ) -> Iterator[tuple[str, Rows]]:
         places = [(unit.view_set, i) for unit in units for i in unit.views]
         views = [view_sets[number].views[i] for number, i in places]
-        images = self._on_device(views).unflatten(0, (len(units), -1))
+        flat = self._on_device(views)
+        images = flat.reshape(len(units), -1, *flat.shape[1:])
         for layer, tokens in self.extractor.iter_layers(images, wanted):
             grid = self.extractor.grid(*views[0].size, layer)
-            patches = self._stored(tokens.patches).flatten(0, 1).unflatten(1, grid.shape)
+            stored = self._stored(tokens.patches).flatten(0, 1)
+            patches = stored.reshape(-1, *grid.shape, stored.shape[-1])
             cls = None if tokens.cls is None else self._stored(tokens.cls).flatten(0, 1)
             yield (
                 layer,
