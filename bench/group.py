@@ -15,17 +15,16 @@ from bench.cache import FeatureStore
 from bench.cell_run import CellRun, identity, record
 from bench.errors import BenchError
 from bench.features import FeatureSource
-from bench.journal import Journal
+from bench.journal import Journal, drop
 from bench.keeping import keeping
 from bench.loading import load_view_set, prefetch
 from bench.models.described import BuiltModel
 from bench.plan import Cell, DatasetPlan, ModelPlan, digest
-from bench.results import CELLS, is_done, write_cell
+from bench.results import CELLS, JOURNAL, is_done, is_stored, write_cell
 from bench.settings import Outcome, Settings
 from bench.suite import Suite
 from bench.types import TaskContext, ViewSet, ViewSetRef
 
-JOURNAL = "journal"
 #: A cell whose data is more broken than this fails instead of averaging what is left.
 MAX_BROKEN_SHARE = 0.05
 SPLITS = ("train", "val", "test")
@@ -56,7 +55,7 @@ class GroupRun:
         for run in runs:
             if not run.failed:
                 self._finish(run, source)
-        self._tidy(journal, cells)
+        self._forget(cells, journal)
         self.outcome.forward_passes += source.forward_passes
         self.outcome.cache_hits += source.cache_hits
         label = f"{self.model.label} on {self.dataset.label}"
@@ -90,15 +89,14 @@ class GroupRun:
         for cell in cells:
             self.fail(cell, error)
 
-    def _tidy(self, journal: Journal, cells: Sequence[Cell]) -> None:
+    def _forget(self, cells: Sequence[Cell], journal: Journal) -> None:
         """Drop the progress of these cells, but nothing that another cell still needs."""
         over = {cell.folder for cell in cells}
-        stored = self.out / CELLS
-        journal.drop(lambda cell: cell in over or (stored / cell / "items.parquet").is_file())
+        drop(journal.folder, lambda cell: cell in over or is_stored(self.out, cell))
 
     def _prepare(self, cells: Sequence[Cell], journal: Journal) -> list[CellRun]:
         if self.settings.force:
-            self._tidy(journal, cells)
+            self._forget(cells, journal)
         progress = {} if self.settings.force else journal.read()
         runs = []
         for cell in cells:

@@ -56,11 +56,12 @@ class Journal:
         }
         self._file.write(json.dumps(record).encode() + b"\n")
 
-    def drop(self, is_over: Callable[[str], bool]) -> None:
-        """Remove every file that speaks of no unfinished cell, also those of other processes."""
-        for path in self.folder.glob("*.jsonl"):
-            if all(is_over(cell) for line in _lines(path) for cell in line):
-                path.unlink(missing_ok=True)
+
+def drop(folder: Path, is_over: Callable[[str], bool]) -> None:
+    """Remove every file below `folder` that speaks of no unfinished cell, of all processes."""
+    for path in folder.rglob("*.jsonl"):
+        if all(is_over(cell) for line in _lines(path) for cell in line):
+            path.unlink(missing_ok=True)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Progress]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CELLS = "cells"
+JOURNAL = "journal"
 PLAN = "plan.json"
 RESOLVED = "resolved.json"
 GROUP_LAYER = "group"
@@ -121,6 +122,11 @@ def is_done(folder: Path, key: str | None) -> bool:
         and result.key == key
         and (folder / "items.parquet").is_file()
     )
+
+
+def is_stored(run: Path, folder: str) -> bool:
+    """Whether the folder below ``cells/`` holds scores; its name tells under which key."""
+    return (run / CELLS / folder / "items.parquet").is_file()
 
 
 def remember_plan(run: Path, suite: Mapping[str, Any], folders: Mapping[str, str]) -> None:

@@ -15,10 +15,11 @@ from bench.cache import FeatureStore
 from bench.errors import BenchError
 from bench.features import weights_fingerprint
 from bench.group import GroupRun
+from bench.journal import drop
 from bench.models.described import BuiltModel
 from bench.models.feature_extractors.base import resolve_layers
 from bench.plan import Cell, ModelPlan, Plan, Selection
-from bench.results import CELLS, is_done, remember_plan, remember_resolved
+from bench.results import CELLS, JOURNAL, is_done, is_stored, remember_plan, remember_resolved
 from bench.settings import Outcome, Settings
 
 __all__ = ["Outcome", "Settings", "run_plan"]
@@ -42,6 +43,7 @@ def run_plan(
     about = plan.suite.model_dump(include={"name", "version", "description", "tables"})
     remember_plan(out, about, {cell.name: cell.folder for cell in plan.cells})
     sweep(out)
+    drop(out / CELLS / JOURNAL, lambda cell: is_stored(out, cell))
     pending = _pending(selected, out, settings, outcome)
     store = None if settings.cache == "off" else FeatureStore(cap_bytes=settings.cache_bytes)
     with tqdm(total=len(pending), desc="cells", disable=None, leave=False) as progress:
