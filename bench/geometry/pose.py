@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 #: The five-point solver needs as many.
 MIN_MATCHES = 5
 MIN_ITERATIONS = 1_000
-MAX_ITERATIONS = 10_000
+MAX_ITERATIONS = 5_000
 SUCCESS_PROBABILITY = 0.9999
 
 

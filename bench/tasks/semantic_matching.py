@@ -89,7 +89,7 @@ class SemanticMatching:
     """Percentage of correct keypoints (PCK) from earlier views to later ones of a view set.
 
     v1: the mean over keypoints of a view set, then over the view sets of a class, then over
-    classes. ``probe3d-spair`` pools the keypoints of a class instead, and expects square images.
+    classes. ``probe3d-spair`` pools the keypoints of a class instead.
     """
 
     Options: ClassVar[type[BaseModel]] = SemanticOptions
@@ -136,10 +136,10 @@ class SemanticMatching:
     @torch.inference_mode()
     def update(self, state: SemanticState, item: TaskItem) -> None:
         view_set = item.view_set
-        if self.options.preset == "v1" and self.options.scale == "box" and _boxes(view_set) is None:
+        if self.options.scale == "box" and _boxes(view_set) is None:
             raise BenchError(
                 f"{view_set.dataset}/{view_set.scene}/{view_set.set_id} has no boxes.",
-                "Set the task's `scale` to image or keypoints.",
+                "Use preset v1 with `scale` image or keypoints.",
             )
         pair = self._legacy_pair if self.options.preset != "v1" else self._pair
         found = [pair(item, a, b) for a, b in combinations(range(len(view_set)), 2)]
@@ -203,15 +203,11 @@ class SemanticMatching:
     def _legacy_pair(self, item: TaskItem, a: int, b: int) -> tuple[Floats, Floats, Floats, int]:
         view_set, tokens = item.view_set, item.feature_map.tokens
         source, target, lost = _shared(view_set, a, b)
-        height, width = view_set.views[b].size
         boxes = _boxes(view_set)
-        if height != width or view_set.views[a].size != (height, width) or boxes is None:
-            raise BenchError(
-                "Preset probe3d-spair needs square images of one size, and boxes.",
-                "Use spair71k with padding to a square, or preset v1.",
-            )
-        offset = spair_errors(tokens[a], tokens[b], source, target, float(width))
-        size = object_size("box", boxes[b], (height, width), target) / width
+        assert boxes is not None
+        side_a, side_b = (float(max(view_set.views[i].size)) for i in (a, b))
+        offset = spair_errors((tokens[a], source), (tokens[b], target), (side_a, side_b))
+        size = object_size("box", boxes[b], view_set.views[b].size, target) / side_b
         errors = offset.norm(dim=1).numpy() / size
         nothing = np.zeros(0)
         unscored = lost + int(np.isnan(errors).sum())

@@ -145,8 +145,13 @@ def test_published_protocol_is_half_a_patch_off() -> None:
     # Where align_corners puts the centre of patch i: i / 49 of the side.
     cells = torch.tensor([[3, 7], [20, 30], [44, 11], [25, 25]], dtype=torch.float64)
     source, truth = cells / 49 * 800, patch_centres(grid)[cells[:, 1].long(), cells[:, 0].long()]
-    offset = spair_errors(tokens, tokens, source.ceil() + 0.5, truth, 800.0) * 800
-    torch.testing.assert_close(offset, torch.full_like(offset, -8.0))
+    found = spair_errors((tokens, source.ceil() + 0.5), (tokens, truth), (800.0, 800.0)) * 800
+    torch.testing.assert_close(found, torch.full_like(found, -8.0))
+    # A landscape is the top of a square: the rest of the square matches nothing.
+    low = tokens[:30]
+    inside = cells[:, 1] < 30
+    found = spair_errors((low, source.ceil()[inside]), (low, truth[inside]), (800.0, 800.0)) * 800
+    torch.testing.assert_close(found, torch.full_like(found, -8.0))
 
 
 def test_published_protocol_pools_a_class() -> None:
