@@ -156,7 +156,8 @@ def planned_folders(run: Path) -> list[str]:
     """Folders of the current cells below ``cells/``, in the suite's order."""
     found: dict[str, None] = {}
     for _, folder in _plan(run).cells:
-        found.update(dict.fromkeys(_read(run / CELLS / folder / RESOLVED, _FOLDERS) or [folder]))
+        resolved = _read(run / CELLS / folder / RESOLVED, _FOLDERS)
+        found.update(dict.fromkeys(resolved or [folder]))
     return list(found)
 
 

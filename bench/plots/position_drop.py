@@ -37,6 +37,8 @@ def position_drop(
     controlled_scores = scores[scores["metric"] == controlled]
     backbone = controlled_scores["role"] == "backbone"
     order = [*ranked(controlled_scores[backbone], 1), *ranked(controlled_scores[~backbone], 1)]
+    # A model whose controlled score is nowhere defined has no drop.
+    drops = drops[drops["model"].isin(order)]
     places = _places(drops, order)
     datasets = sorted(drops["dataset"].unique())
     height = 0.9 + _ROW_INCHES * (max(places.values()) + 1)

@@ -159,7 +159,9 @@ def test_list_show_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     names = ("feature_extractor/dinov2", "demo", "multiview_correspondence", "smoke", "rgb")
     for name in names:
         assert bench("show", name) == 0, name
-        assert capsys.readouterr().out.startswith(("feature_extractor/", name, f"name: {name}")), name
+        assert capsys.readouterr().out.startswith(("feature_extractor/", name, f"name: {name}")), (
+            name
+        )
     assert bench("doctor") == 0
 
 

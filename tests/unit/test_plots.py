@@ -344,3 +344,11 @@ def test_floors_have_looks_of_their_own(summary: pd.DataFrame) -> None:
     looks = floor_looks(summary)
     assert list(looks) == ["noise", "position", "rgb"]
     assert len({(str(look["linestyle"]), look["color"]) for look in looks.values()}) == 3
+
+
+def test_a_model_without_controlled_score_has_no_drop(summary: pd.DataFrame) -> None:
+    spoilt = summary.copy()
+    controlled = spoilt["metric"] == "auroc_position_controlled"
+    model = str(spoilt.loc[controlled, "model"].iloc[0])
+    spoilt.loc[controlled & (spoilt["model"] == model), "value"] = float("nan")
+    assert model not in set(plots.position_drop(spoilt, METRICS, TASK).data["model"])
