@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.errors import BenchError
 from bench.plots.feature_maps import KINDS, write_feature_maps, write_png
 from bench.plots.figure import save
 from bench.plots.matches import matches, read_matches
@@ -91,7 +92,11 @@ def _matches(rows: dict[str, Path], place: Path) -> list[Path]:
 def _similarities(cells: Sequence[CellArtifacts], place: Path) -> list[Path]:
     written = []
     for a, b in combinations_with_replacement(cells, 2):
-        found = compare_sketches(a.folder / "sketches", b.folder / "sketches")
+        try:
+            found = compare_sketches(a.folder / "sketches", b.folder / "sketches")
+        except BenchError:
+            # Models without a view set in common have no similarity, and the run has other figures.
+            continue
         plot = layer_similarity(pd.DataFrame(found.rows(a.model, b.model)))
         names = [_file_name(cell.model) for cell in (a, b)]
         stem = f"cka_{names[0]}" if a is b else f"cka_{names[0]}_{names[1]}"

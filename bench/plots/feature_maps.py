@@ -60,13 +60,13 @@ def read_scene_maps(path: Path, label: str) -> SceneMaps:
 
 
 @styled
-def feature_maps(rows: Sequence[SceneMaps], reference: int | None = 0) -> Figure:
+def feature_maps(rows: Sequence[SceneMaps], reference: str | None = None) -> Figure:
     """The views, and one row of maps per backbone or layer.
 
     Args:
         rows: all of one scene and one kind.
-        reference: row whose colours the others follow as closely as a rotation of their components,
-            or a renaming of their clusters, allows; None keeps each row's own.
+        reference: label of the row whose colours the others follow as closely as a rotation of
+            their components, or a renaming of their clusters, allows; None keeps each row's own.
     """
     pictures = coloured(rows, reference)
     views = rows[0].images
@@ -83,7 +83,9 @@ def feature_maps(rows: Sequence[SceneMaps], reference: int | None = 0) -> Figure
 
 
 @styled
-def contact_sheet(scenes: Mapping[str, Sequence[SceneMaps]], reference: int | None = 0) -> Figure:
+def contact_sheet(
+    scenes: Mapping[str, Sequence[SceneMaps]], reference: str | None = None
+) -> Figure:
     """The first view of every scene: one row per scene, one column per backbone or layer."""
     labels = list(dict.fromkeys(row.label for rows in scenes.values() for row in rows))
     columns = ["input", *labels]
@@ -114,6 +116,7 @@ def write_feature_maps(
     Args:
         artifacts: row label -> artifacts folder of a cell, in the order of the rows.
         kind: ``pca`` or ``kmeans``.
+        reference: of these rows; a scene that it lacks keeps each row's own colours.
 
     Returns:
         The paths written; none if no folder holds maps.
@@ -125,9 +128,10 @@ def write_feature_maps(
             scenes.setdefault(scene, []).append(read_scene_maps(path, label))
     if not scenes:
         return []
+    guide = None if reference is None else list(artifacts)[reference]
     folder.mkdir(parents=True, exist_ok=True)
-    figures = {f"{kind}_{scene}": feature_maps(rows, reference) for scene, rows in scenes.items()}
-    figures[f"{kind}_contact_sheet"] = contact_sheet(scenes, reference)
+    figures = {f"{kind}_{scene}": feature_maps(rows, guide) for scene, rows in scenes.items()}
+    figures[f"{kind}_contact_sheet"] = contact_sheet(scenes, guide)
     return [write_png(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 
@@ -138,9 +142,9 @@ def write_png(figure: Figure, path: Path) -> Path:
     return path
 
 
-def coloured(rows: Sequence[SceneMaps], reference: int | None) -> list[list[Floats]]:
+def coloured(rows: Sequence[SceneMaps], reference: str | None) -> list[list[Floats]]:
     """RGBA pictures in [0, 1] of every row and view; transparent where there is no value."""
-    guide = None if reference is None else rows[reference]
+    guide = next((row for row in rows if row.label == reference), None)
     return [_cluster_colours(row, guide) if row.clusters else _rgb(row, guide) for row in rows]
 
 

@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 
 from bench.geometry.components import k_means, principal_components
 from bench.geometry.matching import find_queries, lattice, lift
+from bench.plots.artifacts import CellArtifacts, write_artifact_figures
 from bench.plots.feature_maps import (
     SceneMaps,
     coloured,
@@ -24,6 +25,8 @@ from bench.plots.feature_maps import (
     write_png,
 )
 from bench.plots.matches import Matches, matches
+from bench.tasks.feature_similarity import FeatureSimilarity
+from bench.tasks.geometric_matching import GeometricMatching
 from bench.tasks.kmeans import BLANK, KMeansMaps
 from bench.tasks.pca import PCAMaps
 from bench.types import TaskItem, ViewSet
@@ -200,13 +203,13 @@ def test_colours_follow_the_reference() -> None:
     values = rng.normal(size=(2, 4, 6, 3))
     rotated = values @ special_ortho_group.rvs(3, random_state=1)
     rows = [maps_of(values), maps_of(rotated, "b")]
-    aligned, own = coloured(rows, 0), coloured(rows, None)
+    aligned, own = coloured(rows, "a"), coloured(rows, None)
     np.testing.assert_allclose(aligned[1][0], aligned[0][0], atol=0.12)
     assert np.abs(own[1][0] - own[0][0]).max() > 0.3
     labels = rng.integers(0, 5, (2, 4, 6)).astype(np.uint8)
     renamed = rng.permutation(5)[labels].astype(np.uint8)
     rows = [maps_of(labels, clusters=5), maps_of(renamed, "b", clusters=5)]
-    first, second = coloured(rows, 0)
+    first, second = coloured(rows, "a")
     np.testing.assert_array_equal(first[1], second[1])
 
 
@@ -215,7 +218,7 @@ def test_rows_of_different_grids_are_aligned() -> None:
     fine = np.stack([x / 12, y / 8, (x * y) % 5 / 9], axis=-1)[None].repeat(2, 0)
     coarse = fine[:, ::2, ::2]
     flipped = coarse * [-1, 1, 1]
-    first, second = coloured([maps_of(fine), maps_of(flipped, "b")], 0)
+    first, second = coloured([maps_of(fine), maps_of(flipped, "b")], "a")
     assert second[0].shape == (4, 6, 4)
     np.testing.assert_allclose(second[0][..., 0], first[0][::2, ::2, 0], atol=0.2)
 
@@ -237,6 +240,29 @@ def test_figures_are_written_with_equal_bytes(tmp_path: Path) -> None:
     rows = [read_scene_maps(path / "pca" / "sphere--layer.npz", n) for n, path in folders.items()]
     assert len(feature_maps(rows).axes) == 3 * 2
     assert len(contact_sheet({"sphere": rows}).axes) == 3
+
+
+def test_a_run_s_artifacts_become_figures(tmp_path: Path) -> None:
+    """Also where the reference has no map of a scene."""
+    cells = []
+    for number, model in enumerate(("A", "B b")):
+        for task in (PCAMaps(), GeometricMatching(save_matches=True), FeatureSimilarity(tokens=64)):
+            place = tmp_path / f"{number}-{task.name}"
+            state: Any = task.prepare(context(place, ("layer",), model))
+            for scene in ("one", "two")[: number + 1]:
+                view_set = view_set_of([0, 30], scene)
+                grids = grids_of(view_set, 14)
+                item = item_of(view_set, noise_tokens(grids, number), grids)
+                task.update(state, item)
+                task.score(state, item)
+            task.finish(state)
+            cells.append(CellArtifacts(model, "layer", "spheres", task.name, place))
+    written = write_artifact_figures(cells, tmp_path / "figures")
+    assert sorted(path.name for path in written if path.suffix == ".png") == [
+        "cka_A.png", "cka_A_B-b-90c71e.png", "cka_B-b-90c71e.png", "matches_one.png",
+        "matches_two.png", "pca_contact_sheet.png", "pca_one.png", "pca_two.png",
+    ]  # fmt: skip
+    assert all(path.parent == tmp_path / "figures" / "spheres" for path in written)
 
 
 def test_matches_by_class_of_error(tmp_path: Path) -> None:
