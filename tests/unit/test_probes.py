@@ -327,7 +327,7 @@ def run(task: DepthProbe | NormalProbe, kind: Kind, folder: Path) -> ItemScore:
 
 
 def test_depth_between_oracle_and_noise(tmp_path: Path) -> None:
-    task = DepthProbe(steps=150, learning_rate=0.02, max_depth=6)
+    task = DepthProbe(steps=75, learning_rate=0.03, max_depth=6)
     oracle = run(task, "oracle", tmp_path / "oracle").values
     noise = run(task, "noise", tmp_path / "noise").values
     assert oracle["delta1"] > 0.9 and oracle["rmse_m"] < 0.5 * oracle["constant_rmse_m"]
@@ -343,7 +343,7 @@ def test_depth_between_oracle_and_noise(tmp_path: Path) -> None:
 
 
 def test_normals_between_oracle_and_noise(tmp_path: Path) -> None:
-    task = NormalProbe(steps=150, learning_rate=0.02)
+    task = NormalProbe(steps=100, learning_rate=0.03)
     oracle = run(task, "oracle", tmp_path / "oracle").values
     noise = run(task, "noise", tmp_path / "noise").values
     assert oracle["within_22.5deg"] > 0.9 and oracle["median_deg"] < 8
@@ -352,7 +352,7 @@ def test_normals_between_oracle_and_noise(tmp_path: Path) -> None:
 
 
 def test_dpt_learns_and_is_repeatable(tmp_path: Path) -> None:
-    task = DepthProbe(preset="dpt-64", steps=12, batch_size=2, learning_rate=3e-3, max_depth=6)
+    task = DepthProbe(preset="dpt-64", steps=8, batch_size=2, learning_rate=3e-3, max_depth=6)
     values = [run(task, "oracle", tmp_path / name).values for name in ("one", "two")]
     assert values[0] == values[1] and values[0]["rmse_m"] < 1.5 * values[0]["constant_rmse_m"]
     files = [tmp_path / name / "probe.safetensors" for name in ("one", "two")]
