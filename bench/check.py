@@ -53,7 +53,7 @@ def find_mistakes(parsed: ParsedSuite) -> Iterator[Mistake]:
             elif isinstance(entry, DatasetEntry):
                 _check_dataset(entry, parsed)
             elif isinstance(entry, TaskEntry):
-                built[entry.title] = tasks.get(entry.name)(**entry.params)
+                built[entry.title] = _build_task(entry)
         except BenchError as error:
             yield parsed.mistake(_closest(place, error), str(error))
     yield from _unmet_needs(parsed, built)
@@ -79,6 +79,12 @@ def _check_dataset(entry: DatasetEntry, parsed: ParsedSuite) -> None:
     if parsed.suite is not None:
         options = dataset_options(entry, parsed.suite)
         parse_options(kind.Options, options, f"Dataset '{entry.name}'")
+
+
+def _build_task(entry: TaskEntry) -> Task:
+    kind = tasks.get(entry.name)
+    parse_options(kind.Options, entry.params, f"Task '{entry.name}'")
+    return kind(**entry.params)
 
 
 def _closest(place: Place, error: BenchError) -> Place:

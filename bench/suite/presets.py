@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.registry import suggestion
 from bench.suite.mistakes import Mistake, Place
-from bench.suite.shipped import shipped_folder
+from bench.suite.shipped import is_file, shipped_folder
 from bench.suite.source import Source
 
 
@@ -23,26 +23,17 @@ def merge_models(raw: dict[str, Any], path: Path, source: Source) -> None:
         return
     for index, name in enumerate(included):
         place: Place = ("include", index)
-        file = (path.parent / str(name)).resolve()
-        if not file.is_relative_to(path.parent.resolve()):
-            text = f"'{name}' lies outside of the suite's folder"
-            source.mistakes.append(_at(source, place, path, text))
-        elif not file.is_file():
-            text = f"no file '{name}' beside the suite"
-            source.mistakes.append(_at(source, place, path, text))
-        else:
-            content = source.read(file, ("included", index))
-            entries = content.get("models") if isinstance(content, dict) else None
-            for i, entry in enumerate(entries if isinstance(entries, list) else []):
-                source.move(("included", index, "models", i), ("models", len(models)))
-                models.append(entry)
+        found = _included(str(name), path, source, place)
+        for i, entry in enumerate(found):
+            source.move(("included", index, "models", i), ("models", len(models)))
+            models.append(entry)
     for index, entry in enumerate(models):
         if not isinstance(entry, dict):
             continue
         entry.pop("preset", None)
         preset = entry.pop("extends", None)
         if preset is not None:
-            if preset not in presets:
+            if not isinstance(preset, str) or preset not in presets:
                 text = f"no preset '{preset}'. {suggestion(str(preset), presets)}"
                 source.mistakes.append(_at(source, ("models", index, "extends"), path, text))
                 continue
@@ -51,6 +42,27 @@ def merge_models(raw: dict[str, Any], path: Path, source: Source) -> None:
             entry["label"] = entry["model_id"].removeprefix("feature_extractor/")
         models[index] = entry
     raw["models"] = models
+
+
+def _included(name: str, path: Path, source: Source, place: Place) -> list[Any]:
+    """Model entries of a file beside the suite; none where it cannot be used, which is noted."""
+    try:
+        file = (path.parent / name).resolve()
+    except RuntimeError:
+        # A link that leads to itself.
+        file = path.parent.resolve()
+    problem = "has no list of models"
+    if not file.is_relative_to(path.parent.resolve()):
+        problem = "lies outside of the suite's folder"
+    elif not is_file(file):
+        problem = "is no file beside the suite"
+    else:
+        content = source.read(file, ("included", place[1]))
+        entries = content.get("models") if isinstance(content, dict) else None
+        if isinstance(entries, list):
+            return entries
+    source.mistakes.append(_at(source, place, path, f"'{name[:100]}' {problem}"))
+    return []
 
 
 def _at(source: Source, place: Place, path: Path, text: str) -> Mistake:

@@ -15,12 +15,20 @@ def find_suite(name: str) -> Path:
         BenchError: there is none.
     """
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         return path
     known = shipped_suites()
     if name in known:
         return known[name]
     raise BenchError(f"No suite at '{name}'.", suggestion(name, known))
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False for names that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def shipped_suites() -> dict[str, Path]:

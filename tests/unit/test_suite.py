@@ -79,7 +79,7 @@ def test_unmet_needs_name_both(
         ("", 1, "a suite is a mapping"),
         ("name: !!python/object/apply:os.system ['true']\n", 1, "has no place in a suite"),
         ("name: 2020-01-01\n", 1, "has no place in a suite"),
-        ("a: &x 1\nb: *x\n", 1, "aliases"),
+        ("a: &x 1\nb: *x\n", 2, "aliases"),
     ],
 )
 def test_unusable_files(tmp_path: Path, content: str, line: int, text: str) -> None:
@@ -135,7 +135,7 @@ def test_includes_stay_in_their_folder(tmp_path: Path, synthetic: None) -> None:
     found = mistakes_of(path)
     assert [text for _, text in found] == [
         "'../secret.yaml' lies outside of the suite's folder",
-        "no file 'gone.yaml' beside the suite",
+        "'gone.yaml' is no file beside the suite",
     ]
 
 
