@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.plots.angles import angle_metrics, by_angle
 from bench.plots.figure import Plot, save
+from bench.plots.layer_heatmap import MIN_LAYERS, layer_heatmap
 from bench.plots.layers import by_layer, by_layer_type
 from bench.plots.overview import overview
 from bench.plots.position_drop import position_drop
@@ -59,6 +60,10 @@ def _draw_task(
     depths = headline[headline["role"] == "backbone"].groupby("model")["layer"].nunique()
     if (depths > 1).any():
         yield "by_layer", f"{metric} by layer", by_layer(summary, metrics, task, metric)
+    counts = headline.groupby("model")["layer"].nunique()
+    for model in sorted(counts.index[counts >= MIN_LAYERS]):
+        plot = layer_heatmap(summary, metrics, task, metric, str(model))
+        yield f"layers_{_file_name(str(model))}", f"{metric} of every layer of {model}", plot
     typed = headline[headline["layer"].str.fullmatch(r"(frame|global)_\d+")]
     for model in sorted(typed["model"].unique()):
         plot = by_layer_type(summary, metrics, task, metric, model)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from bench import plots
 from bench.plots.figure import metric_label, short
+from bench.plots.layer_heatmap import layer_heatmap
 from bench.plots.selection import floor_looks, highlighted
 from bench.stats import choose_layers, ranked, summarise
 from tests.unit.hostile import HOSTILE
@@ -352,3 +353,12 @@ def test_a_model_without_controlled_score_has_no_drop(summary: pd.DataFrame) -> 
     model = str(spoilt.loc[controlled, "model"].iloc[0])
     spoilt.loc[controlled & (spoilt["model"] == model), "value"] = float("nan")
     assert model not in set(plots.position_drop(spoilt, METRICS, TASK).data["model"])
+
+
+def test_layer_heatmap_has_every_layer_in_network_order(summary: pd.DataFrame) -> None:
+    plot = layer_heatmap(summary, METRICS, TASK, "auroc_position_controlled", "DINOv2-S")
+    shown = [label.get_text() for label in plot.figure.axes[0].get_yticklabels()]
+    assert shown == list(plot.data.sort_values("layer_index")["layer"].unique())
+    assert plot.data["dataset"].nunique() == 2
+    nothing = layer_heatmap(summary, METRICS, TASK, "auroc_position_controlled", "nobody")
+    assert nothing.data.empty
