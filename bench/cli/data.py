@@ -41,11 +41,15 @@ def check(
     if root is not None:
         options["root"] = root
     dataset = kind(**options)
+    try:
+        refs = dataset.view_sets()
+    except BenchError as error:
+        terms = f"Licence: {kind.licence}. Citation: {kind.citation}."
+        raise BenchError(error.what, f"{error.hint or ''} {terms}".strip()) from error
     problems = find_problems(dataset, limit)
     for problem in problems:
         typer.echo(str(problem))
     errors = [problem for problem in problems if problem.level == "error"]
-    refs = dataset.view_sets()
     scenes = len({ref.scene for ref in refs})
     typer.echo(
         f"{name}: {scenes} scenes, {len(refs)} view sets, {len(errors)} errors, "
