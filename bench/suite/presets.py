@@ -14,7 +14,6 @@ from bench.suite.source import Source
 
 def merge_models(raw: dict[str, Any], path: Path, source: Source) -> None:
     """Apply ``include:`` and ``extends:`` in place, so that the schema sees plain entries."""
-    presets = _presets(path)
     models = raw.get("models", [])
     included = raw.pop("include", [])
     if not isinstance(included, list) or not isinstance(models, list):
@@ -27,6 +26,8 @@ def merge_models(raw: dict[str, Any], path: Path, source: Source) -> None:
         for i, entry in enumerate(found):
             source.move(("included", index, "models", i), ("models", len(models)))
             models.append(entry)
+    extended = any(isinstance(entry, dict) and "extends" in entry for entry in models)
+    presets = _presets(path) if extended else {}
     for index, entry in enumerate(models):
         if not isinstance(entry, dict):
             continue
