@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 from collections.abc import Iterable, Mapping
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,10 +44,10 @@ def resolve_path(checkpoint_path: str) -> Path:
         BenchError: package not installed, path outside of the package, nothing at that path.
     """
     if not checkpoint_path.startswith(PACKAGE_SCHEME):
-        path = Path(checkpoint_path).expanduser()
+        path = Path(checkpoint_path)
     else:
         package, _, inside = checkpoint_path.removeprefix(PACKAGE_SCHEME).partition("/")
-        spec = importlib.util.find_spec(package) if package.isidentifier() else None
+        spec = _spec(package)
         if spec is None or not spec.submodule_search_locations:
             wanted = DISTRIBUTIONS.get(package, package)
             raise BenchError(
@@ -60,9 +61,24 @@ def resolve_path(checkpoint_path: str) -> Path:
                 f"{checkpoint_path} leaves the package '{package}'.",
                 "Name a file inside the package.",
             )
-    if not path.exists():
-        raise BenchError(f"No checkpoint at {checkpoint_path}.", "Check the path in the suite.")
+    try:
+        path = path.expanduser()
+        # Nothing else: reading a pipe or a device may never end.
+        there = path.is_file() or path.is_dir()
+    except (OSError, RuntimeError):
+        there = False
+    if not there:
+        shown = checkpoint_path if len(checkpoint_path) < 500 else f"{checkpoint_path[:500]}..."
+        raise BenchError(f"No checkpoint at {shown}.", "Check the path in the suite.")
     return path
+
+
+def _spec(package: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(package) if package.isidentifier() else None
+    except ValueError:
+        # The running program, which is no package.
+        return None
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -91,13 +107,16 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 def shards(index: Path) -> list[str]:
     """Names of the files that an index of shards refers to."""
     try:
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        found = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        names = {str(name) for name in found}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise BenchError(
             f"{index.name} is not an index of weight files.", "Fetch the folder again."
         ) from error
     if any(Path(name).name != name for name in names):
         raise BenchError(f"{index.name} names files outside of its folder.", "Do not use it.")
+    if any(Path(name).suffix not in SUFFIXES for name in names):
+        raise BenchError(f"{index.name} names files that hold no weights.", "Do not use it.")
     return sorted(names)
 
 
@@ -138,7 +157,7 @@ def _load(path: Path) -> object:
 
 
 def _tensors(loaded: object, path: Path) -> dict[str, Tensor]:
-    from torch import Tensor
+    from torch import Tensor, strided
 
     for key in ("model", "state_dict", "teacher"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
@@ -150,6 +169,14 @@ def _tensors(loaded: object, path: Path) -> dict[str, Tensor]:
     )
     if not tensors:
         raise BenchError(f"{path.name} holds no tensors.", "Expected a state dict.")
+    odd = sorted(
+        k for k, v in tensors.items() if v.layout != strided or v.is_meta or v.is_quantized
+    )
+    if odd:
+        raise BenchError(
+            f"{path.name}: '{odd[0]}' is sparse, quantised or without values.",
+            "Save the plain state dict: torch.save(model.state_dict(), path), or use safetensors.",
+        )
     return tensors
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bench.errors import BenchError
 from bench.models.checkpoints import check_keys, load_strictly
 
 #: Wrappers that training scripts and other libraries put around a backbone.
@@ -57,9 +58,20 @@ def canonical_state(state: Mapping[str, Tensor], layout: Layout) -> dict[str, Te
     found: dict[str, Tensor] = {}
     for key, value in state.items():
         names = layout.names(key)
-        if names:
-            found.update(zip(names, value.chunk(len(names)), strict=True))
+        if len(names) == 1:
+            found[names[0]] = value
+        elif names:
+            found.update(zip(names, _parts(key, value, len(names)), strict=True))
     return found
+
+
+def _parts(key: str, value: Tensor, count: int) -> tuple[Tensor, ...]:
+    if value.ndim == 0 or len(value) % count:
+        raise BenchError(
+            f"Tensor '{key}' of shape {tuple(value.shape)} does not hold {count} equal parts.",
+            "Check that backbone and checkpoint belong together.",
+        )
+    return value.chunk(count)
 
 
 def load_canonical(
@@ -82,6 +94,8 @@ def load_canonical(
         if not parts:
             filled[key] = value
             continue
+        if len({part.shape[1:] for part in parts}) > 1 or (len(parts) > 1 and parts[0].ndim == 0):
+            raise BenchError(f"{source}: {', '.join(wanted[key])} do not fit together.")
         whole = parts[0] if len(parts) == 1 else torch.cat(parts)
         same = _core_shape(whole) == _core_shape(value)
         filled[key] = whole.reshape(value.shape) if same else whole

@@ -23,13 +23,11 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
         BenchError: the package `onnx` is missing, or the file is not an ONNX graph.
     """
     graph = _graph(path)
-    from onnx.numpy_helper import to_array
-
     readers = {name: node for node in graph.node for name in node.input}
     tensors: dict[str, Tensor] = {}
     for initializer in graph.initializer:
         name, node = initializer.name, readers.get(initializer.name)
-        value = to_array(initializer)
+        value = _array(initializer, path)
         if value.dtype.kind != "f" or value.size < 2:
             continue
         nameless = name.startswith("onnx::")
@@ -55,6 +53,18 @@ def _graph(path: Path) -> Any:
     except Exception as error:
         raise BenchError(
             f"{path.name} is not an ONNX graph ({type(error).__name__}).", "Fetch the file again."
+        ) from error
+
+
+def _array(initializer: Any, path: Path) -> Any:
+    from onnx.numpy_helper import to_array
+
+    try:
+        return to_array(initializer)
+    except Exception as error:
+        raise BenchError(
+            f"{path.name}: the values of '{initializer.name}' cannot be read ({error}).",
+            "Values in files beside the graph are not read; export into one file.",
         ) from error
 
 
