@@ -19,7 +19,7 @@ from bench.plots.similarity import layer_similarity
 from bench.sketches import compare_sketches
 
 #: Rows of matches in one figure.
-MAX_ROWS = 4
+MAX_ROWS = 6
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ def write_artifact_figures(
     """Every figure that the artifacts hold data for.
 
     Feature maps: a PNG per scene with a row per model and layer, and a contact sheet. Matches: a
-    PNG per scene. Similarity: a heat map for each pair of models, and of each with itself, where
-    there is more than one layer to compare.
+    PNG per scene. Similarity: a heat map for each pair of models, and of each with itself.
 
     Args:
         reference: row whose colours the feature maps follow; None keeps each row's own.
@@ -97,8 +96,6 @@ def _similarities(cells: Sequence[CellArtifacts], place: Path) -> list[Path]:
             found = compare_sketches(a.folder / "sketches", b.folder / "sketches")
         except BenchError:
             # Models without a view set in common have no similarity, and the run has other figures.
-            continue
-        if found.cka.size == 1:
             continue
         plot = layer_similarity(pd.DataFrame(found.rows(a.model, b.model)))
         names = [_file_name(cell.model) for cell in (a, b)]

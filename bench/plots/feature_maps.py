@@ -28,9 +28,7 @@ KINDS = ("pca", "kmeans")
 RANGE = (1.0, 99.0)
 _PALETTE = "tab20"
 _LABEL_INCHES = 0.3
-_TITLE_INCHES = 0.32
-#: Of the smallest type used here.
-_LETTERS_PER_INCH = 19
+_TITLE_INCHES = 0.26
 
 
 @dataclass(frozen=True)
@@ -105,10 +103,8 @@ def contact_sheet(
             if column in found:
                 _show(axis, *found[column], image.shape)
         _name(line[0], scene)
-    letters = int(_LETTERS_PER_INCH * WIDTH_INCHES / len(columns))
     for axis, column in zip(axes[0], columns, strict=True):
-        label = _two_lines(column, letters)
-        axis.set_title(label, fontsize=6, fontweight="normal", loc="center", pad=2)
+        axis.set_title(short(column, 22), fontsize=7, loc="center", pad=2)
     return figure
 
 
@@ -244,16 +240,12 @@ def _show(axis: Any, picture: NDArray[Any], extent: Floats, shape: tuple[int, ..
 
 def _name(axis: Any, text: str) -> None:
     """Row label in the margin beside the first picture: the model, and its layer below."""
+    label = "\n".join(short(part, 22) for part in text.rsplit(", ", 1))
     axis.annotate(
-        _two_lines(text, 22), (0, 0.5), (-4, 0), xycoords="axes fraction",
-        textcoords="offset points", rotation=90, ha="right", va="center", multialignment="center",
+        label, (0, 0.5), (-4, 0), xycoords="axes fraction", textcoords="offset points",
+        rotation=90, ha="right", va="center", multialignment="center",
         fontsize=6, in_layout=False,
     )  # fmt: skip
-
-
-def _two_lines(text: str, letters: int) -> str:
-    """A model and its layer below."""
-    return "\n".join(short(part, letters) for part in text.rsplit(", ", 1))
 
 
 def _aspect(images: Sequence[NDArray[np.uint8]]) -> float:

@@ -32,7 +32,6 @@ from bench.tasks.pca import PCAMaps
 from bench.types import TaskItem, ViewSet
 from tests.unit.sphere_scene import (
     context,
-    feature_map_of,
     grids_of,
     item_of,
     noise_tokens,
@@ -253,10 +252,7 @@ def test_a_run_s_artifacts_become_figures(tmp_path: Path) -> None:
             for scene in ("one", "two")[: number + 1]:
                 view_set = view_set_of([0, 30], scene)
                 grids = grids_of(view_set, 14)
-                tokens = noise_tokens(grids, number)
-                names = ("a", "b") if task.layers == "group" else ("layer",)
-                maps = {name: feature_map_of(tokens, grids, name) for name in names}
-                item = TaskItem(view_set, maps)
+                item = item_of(view_set, noise_tokens(grids, number), grids)
                 task.update(state, item)
                 task.score(state, item)
             task.finish(state)
