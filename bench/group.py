@@ -182,7 +182,7 @@ class GroupRun:
             if identity(ref) in self.broken
         }
         try:
-            _refuse_ruins(skipped, len(refs))
+            _refuse_ruins(skipped, len(refs), run.task.splits)
             scores = run.finish(refs)
         except Exception as error:
             self.fail(run.cell, error)
@@ -204,8 +204,10 @@ class GroupRun:
         self.fail(run.cell, error)
 
 
-def _refuse_ruins(skipped: Mapping[str, str], count: int) -> None:
-    """Raises BenchError if too many of the view sets of a cell cannot be used."""
+def _refuse_ruins(skipped: Mapping[str, str], count: int, splits: Sequence[str]) -> None:
+    """Raises BenchError if a cell has no view sets, or too many that cannot be used."""
+    if not count:
+        raise BenchError(f"The dataset has no view sets of split {' or '.join(splits)}.")
     if len(skipped) > MAX_BROKEN_SHARE * count:
         first, reason = next(iter(skipped.items()))
         raise BenchError(

@@ -300,8 +300,13 @@ def plan_dataset(entry: DatasetEntry, suite: Suite, limit: int | None) -> Datase
         plan = replace(plan, options=options)
         dataset = datasets.get(entry.name)(**options)
         refs = limited(dataset.view_sets(), limit)
+        if not refs:
+            raise BenchError(f"Dataset '{entry.title}' has no view sets.", dataset.how_to_get)
     except BenchError as error:
         return replace(plan, error=str(error))
+    except Exception as error:
+        # A reader that trips over a damaged file fails its own cells, not the run.
+        return replace(plan, error=f"{entry.title}: {type(error).__name__}: {error}")
     return replace(plan, dataset=dataset, refs=refs, list_hash=list_hash(dataset))
 
 

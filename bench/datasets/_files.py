@@ -81,6 +81,8 @@ def read_json(path: Path, model: type[M]) -> M:
         values = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise BenchError(f"{path} is not JSON: {error}.") from error
+    except RecursionError as error:
+        raise BenchError(f"{path} is nested too deeply.") from error
     if not isinstance(values, dict):
         raise BenchError(f"{path}: expected an object, got a {type(values).__name__}.")
     return parse_options(model, values, str(path))

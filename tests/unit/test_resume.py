@@ -251,3 +251,15 @@ def test_damaged_records(suite: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         main(["report", str(tmp_path)])
     assert "No results in" in capsys.readouterr().err
+
+
+def test_a_task_without_view_sets_of_its_splits_fails(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OfTheTest, "splits", ("train",))
+    monkeypatch.setitem(tasks._registered, "test_only", OfTheTest)
+    edit(suite, "{name: brightness, label: twice, params: {scale: 2.0}}", "{name: test_only}")
+    outcome = run(suite, tmp_path)
+    assert outcome.done == 1
+    (reason,) = outcome.failures.values()
+    assert reason == "The dataset has no view sets of split train."
