@@ -43,8 +43,8 @@ def prepare(
         BenchError: no such suite or device; SuiteError with every mistake of the suite.
     """
     from bench.check import load_suite
-    from bench.features import resolve_precision
     from bench.plan import make_plan
+    from bench.runner.features import resolve_precision
     from bench.suite import find_suite
 
     checked = load_suite(find_suite(str(suite)))
@@ -72,7 +72,7 @@ def run_suite(
     from bench.plan import Selection
     from bench.publish import publish
     from bench.results import load_results
-    from bench.runner import Settings, run_plan
+    from bench.runner.loop import Settings, run_plan
 
     plan, chosen = prepare(suite, device=device, limit=limit)
     folder = Path(out) if out is not None else Path("results") / plan.suite.name

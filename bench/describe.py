@@ -14,12 +14,12 @@ from pydantic_core import PydanticUndefined
 from bench.datasets import datasets
 from bench.datasets._lists import list_hash
 from bench.errors import BenchError
-from bench.keeping import keeping
 from bench.models import EXTRACTOR_PREFIX, VGGT_ID, get_model_class, model_ids
 from bench.plan import Cell, Plan
 from bench.registry import suggestion
 from bench.results import CELLS, is_done
-from bench.settings import Settings
+from bench.runner.keeping import keeping
+from bench.runner.settings import Settings
 from bench.suite import find_suite, shipped_suites
 from bench.tasks import tasks
 from bench.types import Task

@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Features ke
 @app.command()
 def ls() -> None:
     """Where the cache is, and how large."""
-    from bench.cache import DEFAULT_CAP_BYTES, FeatureStore
+    from bench.runner.cache import DEFAULT_CAP_BYTES, FeatureStore
 
     store = FeatureStore()
     sizes = [entry.size_bytes for entry in store.entries()]
@@ -29,7 +29,7 @@ def prune(
     keep_gb: Annotated[float, typer.Option(min=0, help="Size to shrink to, in GB.")] = 0.0,
 ) -> None:
     """Remove the least recently used entries; all of them unless a size is given."""
-    from bench.cache import FeatureStore
+    from bench.runner.cache import FeatureStore
 
     removed = FeatureStore().prune(int(keep_gb * 1e9))
     typer.echo(f"removed {removed / 1e9:.3f} GB")
@@ -38,7 +38,7 @@ def prune(
 @app.command()
 def verify() -> None:
     """Read every entry; damaged ones are removed."""
-    from bench.cache import FeatureStore
+    from bench.runner.cache import FeatureStore
 
     store = FeatureStore()
     count = sum(1 for _ in store.entries())

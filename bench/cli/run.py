@@ -50,7 +50,7 @@ def run(
     from bench.atomic import write_json
     from bench.plan import Selection
     from bench.publish import publish
-    from bench.runner import Settings, run_plan
+    from bench.runner.loop import Settings, run_plan
 
     plan, chosen = prepare(suite, device=device, precision=precision, limit=limit)
     folder = out or Path("results") / plan.suite.name

@@ -102,8 +102,8 @@ def serve() -> None:
     """Fork a process per line of standard input."""
     import torch
 
-    from bench import publish, runner  # noqa: F401  What every child needs is imported once.
     from bench.datasets import datasets
+    from bench.runner import loop  # noqa: F401  What every child needs is imported once.
     from bench.tasks import tasks
     from tests.synthetic import Brightness, MeanOfMeans, Slab
 

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 import torch
 
-from bench import features
 from bench.atomic import ABANDONED_SECONDS
-from bench.cache import RESERVE_BYTES, FeatureStore
 from bench.check import load_suite
 from bench.cli import main
-from bench.keeping import keeping
 from bench.models.feature_extractors import feature_extractors
 from bench.models.feature_extractors.rgb import RGB
 from bench.plan import Selection, make_plan
 from bench.results import load_results
-from bench.runner import Outcome, Settings, run_plan
+from bench.runner import features
+from bench.runner.cache import RESERVE_BYTES, FeatureStore
+from bench.runner.keeping import keeping
+from bench.runner.loop import Outcome, Settings, run_plan
 from tests.unit.test_oom import TwoLayers
 
 
@@ -87,7 +87,7 @@ def test_a_cache_that_cannot_be_changed_is_read_all_the_same(
     store.write("model/a", tokens())
     store.write("model/b", tokens())
     store.path("model/b").write_bytes(b"")
-    monkeypatch.setattr("bench.cache.utime", refused)
+    monkeypatch.setattr("bench.runner.cache.utime", refused)
     monkeypatch.setattr(Path, "unlink", refused)
     assert same(store.read("model/a"), tokens())
     assert store.read("model/b") is None
@@ -167,7 +167,7 @@ def test_a_full_disk_ends_caching_and_not_the_run(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     run(tiny_suite, tmp_path / "well")
-    monkeypatch.setattr("bench.cache.write_bytes", full)
+    monkeypatch.setattr("bench.runner.cache.write_bytes", full)
     outcome = run(tiny_suite, tmp_path / "full", cache="on")
     assert (outcome.done, outcome.failed) == (2, 0)
     (problem,) = outcome.problems
@@ -181,7 +181,7 @@ def test_the_cache_leaves_room_for_results(
     class Usage:
         free = RESERVE_BYTES + 100
 
-    monkeypatch.setattr("bench.cache.shutil.disk_usage", lambda _: Usage)
+    monkeypatch.setattr("bench.runner.cache.shutil.disk_usage", lambda _: Usage)
     store.write("model/a", tokens())
     assert not store.has("model/a") and "the disk is full" in store.problems[0]
 
@@ -194,7 +194,7 @@ def test_results_that_cannot_be_written_end_in_one_message(
         raise OSError(errno.ENOSPC, "No space left on device", str(folder))
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setattr("bench.group.write_cell", full)
+        patch.setattr("bench.runner.group.write_cell", full)
         main(["run", str(tiny_suite), "--out", str(tmp_path / "run")])
     assert ended.value.code == 2
     message = capsys.readouterr().err

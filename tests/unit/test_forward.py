@@ -17,7 +17,7 @@ from bench.models.feature_extractors.base import Architecture, Tokens
 from bench.models.feature_extractors.rgb import RGB
 from bench.plan import Plan, Selection, make_plan
 from bench.results import CELLS, load_cells, load_results
-from bench.runner import Outcome, Settings, run_plan
+from bench.runner.loop import Outcome, Settings, run_plan
 from bench.tasks import tasks
 from bench.types import ItemScore, TaskItem, ViewSet, ViewSetRef
 from tests.synthetic import Brightness, Slab

@@ -17,7 +17,7 @@ from bench.models.feature_extractors.base import Architecture, Tokens
 from bench.models.feature_extractors.rgb import RGB
 from bench.plan import Selection, make_plan
 from bench.results import load_cells, load_results
-from bench.runner import Outcome, Settings, run_plan
+from bench.runner.loop import Outcome, Settings, run_plan
 from bench.tasks import tasks
 from bench.types import ItemScore, TaskContext, TaskItem
 from tests.synthetic import Brightness

@@ -16,7 +16,7 @@ from bench.models.feature_extractors.base import Tokens
 from bench.models.feature_extractors.rgb import RGB
 from bench.plan import Selection, make_plan
 from bench.results import CELLS, JOURNAL, load_cells, load_results
-from bench.runner import Outcome, Settings, run_plan
+from bench.runner.loop import Outcome, Settings, run_plan
 from bench.tasks import tasks
 from bench.types import ItemScore, Split, TaskItem
 from tests.synthetic import Brightness, Slab

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.models.feature_extractors.rgb import RGB
 from bench.plan import Plan, Selection, make_plan
 from bench.results import CELLS, load_cells, load_results, read_result
-from bench.runner import Outcome, Settings, run_plan
+from bench.runner.loop import Outcome, Settings, run_plan
 
 
 def planned(path: Path, **options: int) -> Plan:

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.geometry.grid import patch_centres
 from bench.geometry.keypoints import object_size, spair_errors
 from bench.geometry.resolution import move_boxes, move_homography, move_pixels, plan_resampling
-from bench.loading import load_view_set
+from bench.runner.loading import load_view_set
 from bench.tasks.semantic_matching import SemanticMatching
 from bench.types import ItemScore, PatchGrid, Resolution, TaskItem, View, ViewSet, ViewSetRef
 from tests.unit.sphere_scene import context, grids_of, item_of, noise_tokens

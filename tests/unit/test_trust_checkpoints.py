@@ -21,7 +21,7 @@ from bench.check import load_suite
 from bench.models.feature_extractors import dinov2, get_extractor_from_id
 from bench.plan import Selection, make_plan
 from bench.results import load_cells
-from bench.runner import Settings, run_plan
+from bench.runner.loop import Settings, run_plan
 
 State = dict[str, torch.Tensor]
 #: A file that appears if a checkpoint manages to run code.

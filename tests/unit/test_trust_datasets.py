@@ -17,7 +17,7 @@ from PIL import Image
 from bench.check import load_suite
 from bench.plan import Selection, make_plan
 from bench.results import load_cells
-from bench.runner import Outcome, Settings, run_plan
+from bench.runner.loop import Outcome, Settings, run_plan
 from bench.tasks import tasks
 from tests.rooms import room, save_cameras_json, save_image
 from tests.synthetic import Brightness, Slab

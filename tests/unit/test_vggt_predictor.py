@@ -16,7 +16,7 @@ from bench.geometry.cameras import pixel_centres, project, transform
 from bench.models.vggt.predictor import VGGTPredictor
 from bench.plan import Selection, make_plan
 from bench.results import load_results
-from bench.runner import Settings, run_plan
+from bench.runner.loop import Settings, run_plan
 from tests.unit.small_vggt import random_images, small_config, small_vggt
 
 HEADS = ("enable_camera", "enable_depth", "enable_point", "enable_track")

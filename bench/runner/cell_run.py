@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from bench.journal import Progress
 from bench.plan import Cell
 from bench.results import Result
+from bench.runner.journal import Progress
 from bench.types import ItemScore, Task, TaskItem, ViewSet, ViewSetRef
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bench.loading import load_view_set
 from bench.plan import DatasetPlan, ModelPlan
-from bench.settings import Settings
+from bench.runner.loading import load_view_set
+from bench.runner.settings import Settings
 
 BYTES_PER_NUMBER = {"float16": 2, "float32": 4}
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import torch
 
-from bench.cell_run import CellRun, identity
 from bench.errors import BenchError
-from bench.features import FeatureSource
 from bench.models.feature_extractors.base import resolve_layers
 from bench.plan import ModelPlan
+from bench.runner.cell_run import CellRun, identity
+from bench.runner.features import FeatureSource
 from bench.types import FeatureMap, Memo, TaskItem, ViewSet
 
 #: Of errors about memory that are not OutOfMemoryError: CUDA's own, cuBLAS's, the processor's.

@@ -11,16 +11,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from bench.atomic import sweep
-from bench.cache import FeatureStore
 from bench.errors import BenchError
-from bench.features import weights_fingerprint
-from bench.group import GroupRun
-from bench.journal import drop
 from bench.models.described import BuiltModel
 from bench.models.feature_extractors.base import resolve_layers
 from bench.plan import Cell, ModelPlan, Plan, Selection
 from bench.results import CELLS, JOURNAL, is_done, is_stored, remember_plan, remember_resolved
-from bench.settings import Outcome, Settings
+from bench.runner.cache import FeatureStore
+from bench.runner.features import weights_fingerprint
+from bench.runner.group import GroupRun
+from bench.runner.journal import drop
+from bench.runner.settings import Outcome, Settings
 
 __all__ = ["Outcome", "Settings", "run_plan"]
 

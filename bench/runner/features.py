@@ -13,10 +13,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from bench.cache import FeatureStore
 from bench.errors import BenchError
 from bench.models.described import BuiltModel
 from bench.plan import ModelPlan, digest
+from bench.runner.cache import FeatureStore
 from bench.types import FeatureMap, PatchGrid, View, ViewSet
 
 STORAGE = {"float16": torch.float16, "float32": torch.float32}

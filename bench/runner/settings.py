@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.cache import DEFAULT_CAP_BYTES
+from bench.runner.cache import DEFAULT_CAP_BYTES
 
 
 @dataclass(frozen=True)

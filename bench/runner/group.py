@@ -10,18 +10,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bench.batch import BatchScorer
-from bench.cache import FeatureStore
-from bench.cell_run import CellRun, identity, record
 from bench.errors import BenchError
-from bench.features import FeatureSource
-from bench.journal import Journal, drop
-from bench.keeping import keeping
-from bench.loading import load_view_set, prefetch
 from bench.models.described import BuiltModel
 from bench.plan import Cell, DatasetPlan, ModelPlan, digest
 from bench.results import CELLS, JOURNAL, is_done, is_stored, write_cell
-from bench.settings import Outcome, Settings
+from bench.runner.batch import BatchScorer
+from bench.runner.cache import FeatureStore
+from bench.runner.cell_run import CellRun, identity, record
+from bench.runner.features import FeatureSource
+from bench.runner.journal import Journal, drop
+from bench.runner.keeping import keeping
+from bench.runner.loading import load_view_set, prefetch
+from bench.runner.settings import Outcome, Settings
 from bench.suite import Suite
 from bench.types import TaskContext, ViewSet, ViewSetRef
 

@@ -1,0 +1,1 @@
+"""The loop over models, datasets and view sets, and what keeps its work: cache and journal."""
