@@ -15,6 +15,7 @@ from bench.datasets import datasets
 from bench.datasets._lists import list_hash
 from bench.errors import BenchError
 from bench.models import EXTRACTOR_PREFIX, VGGT_ID, get_model_class, model_ids
+from bench.models.feature_extractors.base import ExtractorOptions
 from bench.plan import Cell, Plan
 from bench.registry import suggestion
 from bench.results import CELLS, is_done
@@ -28,10 +29,14 @@ from bench.types import Task
 def plan_lines(plan: Plan, cells: Sequence[Cell], out: Path, settings: Settings) -> Iterator[str]:
     """What a run would do: cells per model and dataset, what is done, features kept."""
     for model, dataset, own in plan.groups(cells):
-        done = sum(is_done(out / CELLS / cell.folder, cell.key) for cell in own)
+        pending = [
+            cell
+            for cell in own
+            if settings.force or not is_done(out / CELLS / cell.folder, cell.key)
+        ]
         sets = len(dataset.refs)
         yield (
-            f"{model.label} on {dataset.label}: {len(own)} cells ({done} done), "
+            f"{model.label} on {dataset.label}: {len(own)} cells ({len(own) - len(pending)} done), "
             f"{sets} view sets, layers {', '.join(model.layers)}, {dataset.resolution.rule}"
         )
         if own[0].error is not None:
@@ -39,17 +44,25 @@ def plan_lines(plan: Plan, cells: Sequence[Cell], out: Path, settings: Settings)
             continue
         if not model.is_known:
             yield "  weights or layers are identified after loading"
-        layers = {layer for cell in own for layer in cell.layers}
-        kept = keeping(model, dataset, layers, plan.suite.defaults.storage, settings)
-        yield f"  features: {kept}"
+        if pending:
+            yield f"  features: {keeping(pending, settings)}"
     yield f"{len(cells)} of {len(plan.cells)} cells selected; results in {out}"
 
 
 def warnings(plan: Plan) -> Iterator[str]:
-    """What will fail here although the suite is right: absent data, packages or weights."""
+    """What will fail here although the suite is right (absent data, packages or weights), and
+    rules under which models are not compared alike."""
     problems = [(model.label, model.error) for model in plan.models]
     problems += [(dataset.label, dataset.error) for dataset in plan.datasets]
     yield from (f"{label}: {error}" for label, error in problems if error is not None)
+    strides = sorted({model.stride for model in plan.models if model.stride is not None})
+    for dataset in plan.datasets if len(strides) > 1 else ():
+        if dataset.resolution.kind in ("native", "padded"):
+            yield (
+                f"{dataset.label}: under resolution {dataset.resolution.rule} strides of "
+                f"{', '.join(map(str, strides))} pixels get grids of their own; {{patches: N}} "
+                "gives every model the same."
+            )
 
 
 def describe(name: str) -> str:
@@ -148,7 +161,7 @@ def _options(model: type[BaseModel]) -> list[str]:
 
 
 def _defaults(kind: Any) -> dict[str, Any]:
-    shared = {"checkpoint_path", "preprocess_images", "pretrained", "layers", "norm", "init_seed"}
+    shared = ExtractorOptions.model_fields.keys()
     return {
         name: field.get_default(call_default_factory=True)
         for name, field in kind.Options.model_fields.items()

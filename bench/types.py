@@ -5,7 +5,7 @@ torch is imported for type checking only, so that ``import bench`` stays light.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Scope = Literal["image", "view_set", "view_set_with_geometry"]
+#: ``view_set``: scored one by one. ``scene``: collected, and answered at the end. ``dataset``: the
+#: same, and read again at the end, as training does.
 TaskScope = Literal["view_set", "scene", "dataset"]
 Need = Literal[
     "features", "predictions", "depth", "poses", "keypoints", "homography", "normals", "mask"
@@ -34,15 +36,16 @@ class Resolution:
     ``patches``: the long side gets ``value`` patches, whatever the patch size is.
     ``pixels``: the same with ``floor(value / stride)`` patches.
     ``native``: no resize, top-left crop to a multiple of the stride; ``value`` is 0.
+    ``padded``: no resize and no crop; the model pads to whole patches; ``value`` is 0.
     """
 
-    kind: Literal["patches", "pixels", "native"]
+    kind: Literal["patches", "pixels", "native", "padded"]
     value: int = 0
 
     @property
     def rule(self) -> str:
         """Short text for keys and captions, for example ``patches=37``."""
-        return "native" if self.kind == "native" else f"{self.kind}={self.value}"
+        return f"{self.kind}={self.value}" if self.value else self.kind
 
 
 @dataclass(frozen=True)
@@ -216,11 +219,26 @@ class ItemScore:
     layer: str | None = None
 
 
+#: View sets once more, in order, with the features they came with: from the cache where they were
+#: kept, else through the model again. Raises BenchError where one cannot be read any more.
+Reread = Callable[[Sequence[ViewSetRef]], Iterator[TaskItem]]
+
+
+def reread_nothing(view_sets: Sequence[ViewSetRef]) -> Iterator[TaskItem]:
+    """For tasks that see each view set once.
+
+    Raises:
+        RuntimeError: always; features are kept for tasks of scope ``dataset`` only.
+    """
+    raise RuntimeError("Only a task of scope 'dataset' may read view sets again.")
+
+
 @dataclass(frozen=True)
 class TaskContext:
     """What a task knows before the first item of a cell.
 
-    artifacts: folder for figures, sketches and probe weights; device: torch device name.
+    artifacts: folder for figures, sketches and probe weights; device: torch device name; reread:
+    gives a task of scope ``dataset`` view sets again, with its own layers, whenever it wants.
     """
 
     model: str
@@ -229,6 +247,7 @@ class TaskContext:
     seed: int
     device: str
     artifacts: Path
+    reread: Reread = reread_nothing
 
 
 @runtime_checkable

@@ -3,6 +3,9 @@
 Under ``{patches: N}`` the long side gets N patches and the short side round(N * short / long), at
 least 1. The source is centre-cropped to exactly that aspect (a fractional crop, the same for every
 patch size) and resized isotropically to the grid times the output stride.
+
+``native`` and ``padded`` do not resize, so that grids differ between patch sizes: ``native`` cuts
+what is no whole patch, ``padded`` keeps the image and leaves the rest to the model's padding.
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ def plan_resampling(height: int, width: int, resolution: Resolution, stride: int
     Raises:
         BenchError: the image or the requested size is smaller than one patch.
     """
+    if resolution.kind == "padded":
+        return Resampling(0.0, 0.0, float(width), float(height), height, width)
     if resolution.kind == "native":
         rows, cols = height // stride, width // stride
         if min(rows, cols) < 1:

@@ -19,7 +19,7 @@ Role = Literal["backbone", "floor", "ceiling"]
 
 #: Options that do not change a random initialisation.
 NOT_ARCHITECTURE = frozenset(
-    {"checkpoint_path", "preprocess_images", "pretrained", "layers", "norm"}
+    {"checkpoint_path", "preprocess_images", "normalisation", "pretrained", "layers", "norm"}
 )
 
 

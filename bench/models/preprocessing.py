@@ -22,6 +22,8 @@ class Normalisation:
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CLIP = Normalisation((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+#: Pixels from -1 to 1.
+HALF = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 #: Pixels in [0, 1] unchanged.
 IDENTITY = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 

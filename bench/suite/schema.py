@@ -29,7 +29,7 @@ Layers = list[int | str] | Literal["all", "quarters"]
 
 
 class ResolutionEntry(Entry):
-    """``{patches: N}`` or ``{pixels: P}``; ``native`` is a plain word."""
+    """``{patches: N}`` or ``{pixels: P}``; ``native`` and ``padded`` are plain words."""
 
     patches: int | None = Field(None, ge=1, le=1000)
     pixels: int | None = Field(None, ge=1, le=20000)
@@ -37,17 +37,17 @@ class ResolutionEntry(Entry):
     @model_validator(mode="after")
     def _one_of(self) -> ResolutionEntry:
         if (self.patches is None) == (self.pixels is None):
-            raise ValueError("say either {patches: N}, {pixels: P} or native")
+            raise ValueError("say either {patches: N}, {pixels: P}, native or padded")
         return self
 
 
-ResolutionRule = Literal["native"] | ResolutionEntry
+ResolutionRule = Literal["native", "padded"] | ResolutionEntry
 
 
 def resolution_of(rule: ResolutionRule) -> Resolution:
     """The value behind a suite's ``resolution``."""
     if isinstance(rule, str):
-        return Resolution("native")
+        return Resolution(rule)
     if rule.patches is not None:
         return Resolution("patches", rule.patches)
     assert rule.pixels is not None

@@ -203,6 +203,27 @@ def test_normalised_images(case: Case, build: Build) -> None:
 
 
 @ALL
+@pytest.mark.parametrize(
+    ("name", "mean", "std"),
+    [
+        ("imagenet", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ("half", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    ],
+)
+def test_constants_of_a_protocol(
+    case: Case, build: Build, name: str, mean: tuple[float, ...], std: tuple[float, ...]
+) -> None:
+    """normalisation: half is (x - 0.5) / 0.5 for every model, whatever its own constants are."""
+    if case.extractor in ("xfeat", "noise"):
+        pytest.skip("the constants come from each image, or the pixels are a seed")
+    images = pictures(1, 2)
+    centre, spread = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
+    ours = build(case, normalisation=name)(images)["x_norm"]
+    theirs = build(case, preprocess_images=False)((images - centre) / spread)["x_norm"]
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@ALL
 def test_padding_keeps_places(case: Case, build: Build) -> None:
     """A picture of its own pixel coordinates, averaged per cell, gives the patch centres."""
     extractor = build(case, preprocess_images=False)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.errors import BenchError
 from bench.geometry.cameras import pixel_centres, rays, world_points
-from bench.geometry.grid import patch_centres
+from bench.geometry.grid import patch_centres, sample_bilinear
 from bench.geometry.resolution import (
     Resampling,
     move_intrinsics,
@@ -21,7 +21,9 @@ from bench.geometry.resolution import (
     resample_view,
     target_from_source,
 )
+from bench.models.feature_extractors import get_extractor_from_id
 from bench.models.preprocessing import padded_grid
+from bench.suite import resolution_of
 from bench.types import Resolution, View
 from tests.rooms import RoomView, camera, look, shoot
 from tests.unit.room_checks import as_view
@@ -188,3 +190,68 @@ def test_unknown_depth_never_spreads() -> None:
     half = small.size[1] // 2
     assert (small.depth[:, :half] > 0).all()
     assert not small.depth[:, half:].any()
+
+
+# Padding by the model
+
+
+def published_padding(side: tuple[int, int], patch: int) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) of Probe3D: both sides are padded unless both are whole."""
+    if side[0] % patch == 0 and side[1] % patch == 0:
+        return 0, 0, 0, 0
+    y, x = (patch - length % patch for length in side)
+    return y // 2, y - y // 2, x // 2, x - x // 2
+
+
+@pytest.mark.parametrize("size", [(512, 512), (480, 640), (800, 800)])
+@pytest.mark.parametrize("patch", [8, 14, 16, 32])
+def test_padded_is_probe3d_at_its_sizes(size: tuple[int, int], patch: int) -> None:
+    """Zeros after normalisation, as many at every edge as the published protocols have."""
+    r = plan_resampling(*size, Resolution("padded"), patch)
+    assert (r.left, r.top, r.scale, r.height, r.width) == (0, 0, 1, *size)
+    extractor = get_extractor_from_id("rgb", {"patch_size": patch, "normalisation": "imagenet"})
+    grid = extractor.grid(*size)
+    top, bottom, left, right = published_padding(size, patch)
+    assert (grid.pad_top, grid.pad_left) == (top, left)
+    assert grid.rows * patch == size[0] + top + bottom
+    assert grid.cols * patch == size[1] + left + right
+    images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    expected = torch.zeros(3, grid.rows * patch, grid.cols * patch)
+    expected[:, top : top + size[0], left : left + size[1]] = (images[0] - mean) / std
+    torch.testing.assert_close(extractor.prepare_images(images)[0], expected)
+
+
+@pytest.mark.parametrize("patch", [14, 16, 32])
+@pytest.mark.parametrize("size", [(100, 150), (96, 128), (50, 33)])
+def test_padded_features_lie_where_their_pixels_are(size: tuple[int, int], patch: int) -> None:
+    """Cells hold the mean place of their own pixels, so a bilinear sample gives back the place."""
+    r = plan_resampling(*size, Resolution("padded"), patch)
+    view = resample_view(as_view(smooth_view(size)), r)
+    assert view.size == size
+    extractor = get_extractor_from_id("rgb", {"patch_size": patch})
+    grid = extractor.grid(*size)
+    y, x = (torch.arange(length) / 256 for length in size)
+    ramp = torch.stack([x.expand(size), y[:, None].expand(size), torch.ones(size)])
+    patches = extractor.forward_features(ramp[None], unflatten_patches=True)["x_norm_patchtokens"]
+    cells = patches[0].reshape(*grid.shape, 3, patch * patch).mean(-1)
+    whole = cells[..., 2] == 1
+    expected = (patch_centres(grid) - 0.5) / 256
+    torch.testing.assert_close(cells[whole][:, :2].double(), expected[whole], atol=1e-6, rtol=0)
+    inside = patch_centres(grid)[whole]
+    if len(inside) > 1:
+        between = inside[:-1].lerp(inside[1:], 0.3)[
+            (inside[1:] - inside[:-1]).abs().sum(1) <= patch
+        ]
+        found = sample_bilinear(cells, between, grid)[:, :2].double()
+        torch.testing.assert_close(found, (between - 0.5) / 256, atol=1e-5, rtol=0)
+
+
+def test_padded_is_a_rule_of_suites_and_keys() -> None:
+    assert resolution_of("padded") == Resolution("padded") != Resolution("native")
+    rules = (
+        Resolution("padded"), Resolution("native"), Resolution("patches", 37),
+        Resolution("pixels", 518),
+    )  # fmt: skip
+    assert [r.rule for r in rules] == ["padded", "native", "patches=37", "pixels=518"]

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from bench.errors import BenchError
 from bench.models.described import Architecture, Described, Role
 from bench.models.preprocessing import (
+    HALF,
     IMAGENET,
     Normalisation,
     pad_to_grid,
@@ -36,22 +37,27 @@ __all__ = [
 
 Layers = list[int | str] | Literal["all", "quarters"]
 
+#: Constants that a suite can put in the place of a model's own.
+NAMED: Mapping[str, Normalisation] = {"imagenet": IMAGENET, "half": HALF}
+
 
 class ExtractorOptions(BaseModel):
     """Options common to all extractors.
 
     checkpoint_path: .pt, .pth, .safetensors, .onnx, a local transformers folder, or
     ``package://<package>/<path>``; with one, no network is touched. preprocess_images: False if the
-    images come already normalised. pretrained: False gives the architecture's random
-    initialisation under `init_seed`. layers: integers (negative allowed), names, ``all`` or
-    ``quarters``; None gives the final output. norm: whether the final norm is applied to
-    intermediate layers.
+    images come already normalised. normalisation: the model's ``own`` pixel constants, or those
+    that a published protocol gives every model (``imagenet``; ``half``: mean and deviation 0.5).
+    pretrained: False gives the architecture's random initialisation under `init_seed`. layers:
+    integers (negative allowed), names, ``all`` or ``quarters``; None gives the final output. norm:
+    whether the final norm is applied to intermediate layers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     checkpoint_path: str | None = None
     preprocess_images: bool = True
+    normalisation: Literal["own", "imagenet", "half"] = "own"
     pretrained: bool = True
     layers: Layers | None = None
     norm: Literal["final", "none"] = "final"
@@ -154,12 +160,17 @@ class FeatureExtractor(Described, nn.Module, ABC):
 
     def prepare_images(self, images: Tensor) -> Tensor:
         """Range, normalisation, then padding, of [N, 3, H, W]."""
+        return pad_to_grid(self.normalised(images), self.grid(*images.shape[-2:]))
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Floats less the mean, by the deviation, of the options' pixel constants."""
         images = to_unit_range(images)
-        if self.options.preprocess_images:
-            mean = images.new_tensor(self.normalisation.mean).view(3, 1, 1)
-            std = images.new_tensor(self.normalisation.std).view(3, 1, 1)
-            images = (images - mean) / std
-        return pad_to_grid(images, self.grid(*images.shape[-2:]))
+        if not self.options.preprocess_images:
+            return images
+        constants = NAMED.get(self.options.normalisation, self.normalisation)
+        mean = images.new_tensor(constants.mean).view(3, 1, 1)
+        std = images.new_tensor(constants.std).view(3, 1, 1)
+        return (images - mean) / std
 
     def iter_layers(
         self, images: Tensor, layers: Sequence[str] | None = None

@@ -132,9 +132,11 @@ class VGGTFeatureExtractor(FeatureExtractor):
         Nothing is computed beyond the last layer asked for.
         """
         wanted = resolve_layers(list(layers), self.layer_names) if layers else self.layers
-        images = to_unit_range(images)
-        if not self.options.preprocess_images:
+        if self.options.preprocess_images and self.options.normalisation == "own":
+            images = to_unit_range(images)
+        else:
             # The aggregator normalises; what was normalised before must not be normalised twice.
+            images = self.normalised(images)
             mean = images.new_tensor(self.normalisation.mean).view(3, 1, 1)
             std = images.new_tensor(self.normalisation.std).view(3, 1, 1)
             images = images * std + mean

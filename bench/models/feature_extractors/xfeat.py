@@ -19,7 +19,7 @@ from bench.models.feature_extractors.base import (
     seeded,
 )
 from bench.models.manifest import published_source
-from bench.models.preprocessing import pad_to_grid, to_unit_range
+from bench.models.preprocessing import IDENTITY, Normalisation, pad_to_grid
 from bench.models.sources import Source
 from bench.types import OUTPUT_LAYER
 
@@ -41,6 +41,7 @@ class XFeat(FeatureExtractor):
     """
 
     version: ClassVar[int] = 1
+    normalisation: Normalisation = IDENTITY
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
@@ -62,7 +63,7 @@ class XFeat(FeatureExtractor):
     def prepare_images(self, images: Tensor) -> Tensor:
         """Grey, standardised and padded [N, 1, H, W]."""
         height, width = images.shape[-2:]
-        grey = to_unit_range(images).mean(dim=1, keepdim=True)
+        grey = self.normalised(images).mean(dim=1, keepdim=True)
         if self.options.preprocess_images:
             grey = instance_norm(grey)
         return pad_to_grid(grey, self.grid(height, width))
