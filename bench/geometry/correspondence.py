@@ -1,7 +1,7 @@
 """Do patches that see the same place have similar features? Exact means, cosines and AUROC.
 
-Features are float32 rows. Sums over a voxel, over its neighbourhood and over blocks of rows are
-float32, as they have few terms; what is summed over them is accumulated in float64.
+Features are float32 rows. Sums over a voxel, over its neighbourhood and over a view are float32, as
+they have few terms or are summed pairwise; products of them are accumulated in float64.
 """
 
 from __future__ import annotations
@@ -38,15 +38,10 @@ def mean_feature(features: Tensor, chosen: Tensor) -> Tensor:
     once they are centred.
     """
     kept = features if bool(chosen.all()) else features[chosen]
-    return (sum_rows(kept, within=torch.float64) / len(kept)).to(features.dtype)
-
-
-def sum_rows(rows: Tensor, within: torch.dtype) -> Tensor:
-    """Sum of rows [N, D] in float64; blocks of ``CHUNK`` rows are first summed in type `within`."""
-    total = rows.new_zeros(rows.shape[-1], dtype=torch.float64)
-    for block in torch.split(rows, CHUNK):
-        total += block.sum(0, dtype=within)
-    return total
+    total = features.new_zeros(features.shape[-1], dtype=torch.float64)
+    for block in torch.split(kept, CHUNK):
+        total += block.sum(0, dtype=torch.float64)
+    return (total / len(kept)).to(features.dtype)
 
 
 def normalize_(features: Tensor, chosen: Tensor) -> Tensor:
@@ -82,15 +77,26 @@ def pair_sums(rows: Tensor, groups: VoxelGroups) -> PairSums:
     alone. With a row of ones per patch the sums are the numbers of pairs.
     """
     # Channels add up, so a few at a time do; more leave the cache and cost fresh pages of memory.
-    blocks = torch.split(rows, CHANNELS, dim=1)
-    sums = sum(_channel_sums(block.contiguous(), groups) for block in blocks)
-    assert isinstance(sums, Tensor)
+    # Each block is read where it lies: as every n-th row of the same memory in rows of n blocks.
+    width = _block_width(rows.shape[1])
+    blocks = rows.reshape(-1, width)
+    step = rows.shape[1] // width
+    members = groups.members * step
+    sums = rows.new_zeros(3, dtype=torch.float64)
+    for block in range(step):
+        totals = embedding_bag(members + block, blocks, groups.member_offsets, mode="sum")
+        sums += _product_sums(totals, groups)
     return PairSums(*sums.tolist())
 
 
-def _channel_sums(rows: Tensor, groups: VoxelGroups) -> Tensor:
-    """The three sums of ``PairSums``, float64 [3], over some channels."""
-    totals = embedding_bag(groups.members, rows, groups.member_offsets, mode="sum")
+def _block_width(num_channels: int) -> int:
+    """Widest divisor up to ``CHANNELS``; all channels where only narrow ones, dear to visit, do."""
+    widths = range(CHANNELS, CHANNELS // 4, -1)
+    return next((width for width in widths if num_channels % width == 0), num_channels)
+
+
+def _product_sums(totals: Tensor, groups: VoxelGroups) -> Tensor:
+    """The three sums of ``PairSums``, float64 [3], over the channels of the rows of `groups`."""
     squares = torch.linalg.vector_norm(totals, dim=-1).double().square()
     same = torch.dot(groups.sign, squares) / 2
     nearby = embedding_bag(
@@ -102,7 +108,7 @@ def _channel_sums(rows: Tensor, groups: VoxelGroups) -> Tensor:
     )
     near = nearby.mul_(totals).sum(-1).sum(dtype=torch.float64)
     spans = zip(groups.view_rows, groups.view_rows[1:], strict=False)
-    views = torch.stack([sum_rows(totals[start:stop], totals.dtype) for start, stop in spans])
+    views = torch.stack([totals[start:stop].sum(0) for start, stop in spans]).double()
     every = (views.sum(0).square().sum() - views.square().sum()) / 2
     return torch.stack([same, near, every])
 
