@@ -28,7 +28,7 @@ from bench.tasks import tasks
 from bench.types import Dataset, Resolution, Task, ViewSetRef
 
 #: Options that say where something lies, not what it is; the content is hashed instead.
-PLACES = frozenset({"checkpoint_path", "root"})
+PLACES = frozenset({"checkpoint_path", "root", "sets", "metadata"})
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,11 @@ class DatasetPlan:
     def identity(self) -> dict[str, Any]:
         """What of the dataset can change a score."""
         assert self.dataset is not None
+        options = getattr(self.dataset, "options", None)
         return {
             "name": self.name,
             "version": self.dataset.version,
+            "options": _plain(options, PLACES) if options is not None else dict(self.options),
             "list": self.list_hash,
             "limit": self.limit,
             "resolution": self.resolution.rule,

@@ -226,6 +226,13 @@ def test_limit_is_part_of_the_key(tiny_suite: Path, tmp_path: Path) -> None:
     assert [ref.scene for ref in limited.datasets[0].refs] == ["test-scene-0", "val-scene-0"]
 
 
+def test_options_of_a_dataset_are_part_of_the_key(tiny_suite: Path) -> None:
+    """Two settings can list the same view sets and read other pixels."""
+    before = {cell.key for cell in planned(tiny_suite).cells}
+    edit(tiny_suite, "{name: slab}", "{name: slab, params: {height: 70}}")
+    assert before.isdisjoint({cell.key for cell in planned(tiny_suite).cells})
+
+
 def test_keys_are_stable_and_tell_apart(tiny_suite: Path) -> None:
     keys = [cell.key for cell in planned(tiny_suite).cells]
     assert keys == [cell.key for cell in planned(tiny_suite).cells]
