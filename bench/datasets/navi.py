@@ -24,6 +24,7 @@ from bench.datasets._depth import DepthMap, clean, read_png16, resize_nearest
 from bench.datasets._files import existing, find_root, inside, read_text
 from bench.datasets._images import read_mask
 from bench.datasets._lists import sorted_refs
+from bench.datasets._probe3d import navi_frame, object_square
 from bench.datasets._sampling import pick
 from bench.datasets._scene import (
     Frame,
@@ -36,7 +37,7 @@ from bench.datasets._scene import (
 )
 from bench.errors import BenchError
 from bench.geometry.cameras import relative_rotation_deg
-from bench.geometry.resolution import Resampling, resample_view
+from bench.geometry.resolution import resample_view
 from bench.options import parse_options
 from bench.types import Split, View, ViewSet, ViewSetRef
 
@@ -52,7 +53,8 @@ class NAVIOptions(BaseModel):
 
     root: folder of the objects; default $BENCH_DATA/navi. pairs: ``drawn`` by Probe3D's rule, or
     the ``official`` lists in custom_splits/. max_angle_deg, keep_every, seed: of the draw. crop:
-    the square around the ``object``, or ``none``.
+    the square around the ``object``, ``none``, or ``probe3d``: the square in 512 pixels, cut from
+    a smaller image by nearest pixels as there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,7 +64,7 @@ class NAVIOptions(BaseModel):
     max_angle_deg: float = Field(120, gt=0, le=180)
     keep_every: int = Field(4, ge=1)
     seed: int = 8
-    crop: Literal["object", "none"] = "object"
+    crop: Literal["object", "none", "probe3d"] = "object"
 
 
 class _Camera(BaseModel):
@@ -188,27 +190,9 @@ class NAVI:
         masked = replace(view, mask=torch.from_numpy(resize_nearest(mask, (height, width)).copy()))
         if self.options.crop == "none":
             return masked
+        if self.options.crop == "probe3d":
+            return navi_frame(masked)
         return resample_view(masked, object_square(masked))
-
-
-def object_square(view: View) -> Resampling:
-    """The square around the pixels with a depth, moved inside the image; not resized.
-
-    Raises:
-        BenchError: no pixel has a depth.
-    """
-    assert view.depth is not None
-    known = view.depth > 0
-    if not known.any():
-        raise BenchError(f"{view.name}: no pixel has a depth.", "Leave the image out.")
-    height, width = view.size
-    rows, columns = known.any(1).nonzero()[:, 0], known.any(0).nonzero()[:, 0]
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    side = min(max(bottom - top, right - left), height, width)
-    y = min(max((top + bottom - side) // 2, 0), height - side)
-    x = min(max((left + right - side) // 2, 0), width - side)
-    return Resampling(float(x), float(y), float(side), float(side), side, side)
 
 
 def read_navi_depth(path: Path) -> DepthMap:

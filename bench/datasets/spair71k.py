@@ -16,6 +16,7 @@ from bench.datasets import datasets
 from bench.datasets._files import find_root, inside, read_json, read_text
 from bench.datasets._images import read_mask, read_rgb
 from bench.datasets._lists import sorted_refs
+from bench.datasets._probe3d import white_square
 from bench.errors import BenchError
 from bench.options import parse_options
 from bench.types import Split, View, ViewSet, ViewSetRef
@@ -28,8 +29,9 @@ class SPairOptions(BaseModel):
     """Options of `spair71k`.
 
     root: the folder SPair-71k; default $BENCH_DATA/spair71k. layout: the full or the small list of
-    pairs. max_pairs_per_class: at most this many pairs of each class and split, drawn by `seed`;
-    None takes all.
+    pairs. max_pairs_per_class: at most this many pairs of each class and split, drawn at random;
+    None takes all. seed: of the draw. square_px: pad the image with white below and to the right to
+    a square and resize it bicubically to this side (Probe3D: 800); None leaves it as it is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +40,7 @@ class SPairOptions(BaseModel):
     layout: Literal["large", "small"] = "large"
     max_pairs_per_class: int | None = Field(None, ge=1)
     seed: int = 0
+    square_px: int | None = Field(None, ge=1)
 
 
 class _Pair(BaseModel):
@@ -61,7 +64,9 @@ class SPair71k:
     """A pair is a view set, its class the scene.
 
     Keypoints: those annotated in both images, in the same order. extras: ``boxes`` float64 [2, 4]
-    (left, top, right, bottom in pixels), ``category``, and the four difficulty labels of the pair.
+    (left, top, right, bottom in pixels), ``category``, and the four difficulty labels of the pair;
+    with `square_px` also that number, and ``whole_keypoints`` int64 [2, K, 2]: the annotated
+    numbers at that size, cut to whole pixels, which Probe3D takes for coordinates.
     """
 
     Options: ClassVar[type[BaseModel]] = SPairOptions
@@ -100,9 +105,16 @@ class SPair71k:
         )
         boxes = torch.tensor([pair.src_bndbox, pair.trg_bndbox], dtype=torch.float64)
         difficulty = ("viewpoint_variation", "scale_variation", "truncation", "occlusion")
-        extras = {"boxes": boxes, "category": ref.scene} | {
-            name: getattr(pair, name) for name in difficulty
-        }
+        extras = {"category": ref.scene} | {name: getattr(pair, name) for name in difficulty}
+        side = self.options.square_px
+        if side is not None:
+            longest = torch.tensor([max(view.size) for view in views])
+            annotated = torch.tensor(points, dtype=torch.float64).reshape(2, -1, 2)
+            extras["square_px"] = side
+            extras["whole_keypoints"] = (annotated * side / longest[:, None, None]).long()
+            boxes = boxes * side / longest[:, None]
+            views = tuple(white_square(view, side) for view in views)
+        extras["boxes"] = boxes
         return ViewSet(
             self.name, ref.scene, ref.set_id, ref.split, views, metric=False, extras=extras
         )
