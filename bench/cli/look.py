@@ -27,7 +27,7 @@ def show(
     name: Annotated[str, typer.Argument(help="For example feature_extractor/dinov2.")],
 ) -> None:
     """Options, facts and an example entry of a model, dataset, task or suite."""
-    from bench.describe import describe
+    from bench.show import describe
 
     typer.echo(describe(name))
 

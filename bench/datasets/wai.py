@@ -59,10 +59,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 class WAIOptions(SceneOptions):
     """Options of `wai`.
 
-    metadata: Map-Anything's metadata folder, with <split>/<dataset>_scene_list_<split>.npy; it says
-    which scenes there are and which split they belong to. A dataset without a test list is scored
-    on its validation list. Without `metadata` every scene of the folder is a test scene, except
-    that BlendedMVS is split by name.
+    preset: which dataset the folder holds. metadata: Map-Anything's metadata folder, with
+    <split>/<dataset>_scene_list_<split>.npy; it says which scenes there are and which split they
+    belong to. A dataset without a test list is scored on its validation list. Without `metadata`
+    every scene of the folder is a test scene, except that BlendedMVS is split by name.
     """
 
     preset: Literal["blendedmvs", "eth3d", "scannetppv2", "mvs_synth", "unrealstereo4k"] = (

@@ -32,11 +32,12 @@ class VoxelSize(BaseModel):
 class Options(BaseModel):
     """Parameters of the task.
 
-    voxel: default 0.04 of the median depth; the legacy preset needs the published size of its
-    dataset. point: the 3D point of a patch, the mean of its known pixels or the pixel under its
-    centre. edge_filter: drop patches across depth edges. min_valid: share of known pixels that
-    ``masked_mean`` asks of a patch. max_pairs: positives, and negatives, drawn for the plain AUROC.
-    All but preset and voxel belong to v1.
+    preset: ``v1``, or the published score with its defects. voxel: default 0.04 of the median
+    depth; the legacy preset needs the published size of its dataset. point: the 3D point of a
+    patch, the mean of its known pixels or the pixel under its centre. edge_filter: drop patches
+    across depth edges. min_valid: share of known pixels that ``masked_mean`` asks of a patch.
+    max_pairs: positives, and negatives, drawn for the plain AUROC. All but preset and voxel belong
+    to v1.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -64,6 +64,7 @@ PUBLISHED_LIMITS_DEG = (5, 30)
 class DenseOptions(BaseModel):
     """Options of ``dense_reconstruction``; ``legacy`` fixes all but `points`.
 
+    preset: ``v1``, or ``legacy`` as MapAnything and 3DFeatProbe publish it.
     points: depth unprojected through the predicted cameras, or the model's point head.
     inliers_pct: largest relative error of an inlier, in per cent; the first is the headline.
     limits_deg: of the areas under the curve of pose errors.

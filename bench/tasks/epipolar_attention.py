@@ -34,8 +34,8 @@ from bench.types import (
 
 
 class AttentionOptions(BaseModel):
-    """tolerance_patches: how far off a match may be in rows and in columns; 0 is the true patch.
-    min_queries: a pair of views with fewer visible patches is unscored."""
+    """preset: the only one. tolerance_patches: how far off a match may be in rows and in columns;
+    0 is the true patch. min_queries: a pair of views with fewer visible patches is unscored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

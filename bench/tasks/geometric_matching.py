@@ -55,6 +55,8 @@ class MatchingOptions(BaseModel):
     thresholds_px, thresholds_cm, thresholds_pct: of recall; pixels with the image's long side at
         `reference_px`, centimetres (metric sets), and per cent of the scene scale. The area under
         the recall curve goes up to the last; angle bins show the middle one.
+    reference_px: long side of the image in which pixels are counted.
+    angle_bins_deg: bounds of the bins of viewing angle between the two views.
     min_queries: a pair of views with fewer visible queries is unscored, and counted.
     tile_mib: largest piece of the similarity matrix in memory, in MiB.
     save_matches: keep the first scored pair of each scene for a figure.

@@ -36,10 +36,12 @@ HEADLINE_DEG = 10.0
 class PoseOptions(BaseModel):
     """Options of ``relative_pose``. All are fixed beforehand; none was chosen on test data.
 
+    preset: the only one.
     samples_per_patch: samples per patch side; 1 takes the patch tokens.
     threshold_patches: largest epipolar error of an inlier, in patch sides. A match to the right
         patch is off by up to half a patch in each direction.
     limits_deg: of the areas under the curve of pose errors.
+    angle_bins_deg: bounds of the bins of viewing angle between the two views.
     min_overlap: a pair is unscored where a smaller share of either view is visible in the other;
         without depth every pair is scored.
     min_baseline: a pair whose baseline is a smaller share of the scene scale has no direction of

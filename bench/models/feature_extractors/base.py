@@ -48,9 +48,9 @@ class ExtractorOptions(BaseModel):
     ``package://<package>/<path>``; with one, no network is touched. preprocess_images: False if the
     images come already normalised. normalisation: the model's ``own`` pixel constants, or those
     that a published protocol gives every model (``imagenet``; ``half``: mean and deviation 0.5).
-    pretrained: False gives the architecture's random initialisation under `init_seed`. layers:
-    integers (negative allowed), names, ``all`` or ``quarters``; None gives the final output. norm:
-    whether the final norm is applied to intermediate layers.
+    pretrained: False gives the architecture's random initialisation. init_seed: of that
+    initialisation. layers: integers (negative allowed), names, ``all`` or ``quarters``; None gives
+    the final output. norm: whether the final norm is applied to intermediate layers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

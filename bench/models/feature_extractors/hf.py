@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 from huggingface_hub import hf_hub_download
+from pydantic import Field
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
@@ -46,7 +47,7 @@ class HFOptions(ExtractorOptions):
     """name: hub id, or a local folder with config.json and weights. mean, std: pixel constants per
     channel, for a model whose folder has no preprocessor_config.json."""
 
-    name: str
+    name: str = Field(examples=["facebook/dinov2-base"])
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
 

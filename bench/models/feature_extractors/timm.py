@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import timm
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from bench.errors import BenchError
@@ -37,7 +38,7 @@ ANY_SIZE: dict[str, Any] = {"dynamic_img_size": True, "strict_img_size": False}
 class TimmOptions(ExtractorOptions):
     """name: as in timm.list_models(), with the tag of the weights if there are several."""
 
-    name: str
+    name: str = Field(examples=["vit_base_patch14_dinov2.lvd142m"])
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,15 @@ FourChannels = tuple[Channels, Channels, Channels, Channels]
 
 
 class VGGTOptions(BaseModel, extra="forbid", frozen=True):
-    """Options of the whole model; the ``*_config`` are those of its parts."""
+    """Options of the whole model.
+
+    img_size: pixels of the side at which the position table is stored. patch_size: pixels of a
+    patch's side. embed_dim: channels of the aggregator. enable_camera, enable_depth, enable_point,
+    enable_track: whether this head is built. patch_embed_config: a feature extractor in place of
+    the patch embedding, as {model_id: feature_extractor/<name>, model_config: {...}}.
+    aggregator_config, camera_head_config, depth_head_config, point_head_config, track_head_config:
+    options of this part where they differ from VGGT-1B's.
+    """
 
     img_size: PositiveInt = 518
     patch_size: PositiveInt = 14

@@ -31,9 +31,10 @@ class VGGTPredictorOptions(VGGTOptions):
     """Options of VGGT, and where its weights come from.
 
     checkpoint_path: folder, .pt, .pth or .safetensors. pretrained: VGGT-1B from the hub. Neither:
-    random initialisation under `init_seed`. Only the heads that are switched on are built. layers:
-    none; predictions are the output. attention_matches: also say where each head's attention is
-    strongest (for the task ``epipolar_attention``), at about the cost of the attention itself.
+    random initialisation. init_seed: of that initialisation. Only the heads that are switched on
+    are built. layers: none; predictions are the output. attention_matches: also say where each
+    head's attention is strongest (for the task ``epipolar_attention``), at about the cost of the
+    attention itself.
     """
 
     checkpoint_path: str | None = None
