@@ -137,7 +137,7 @@ class MeanOfMeans(Brightness):
     """The same over a whole dataset and all layers at once: collects, then answers."""
 
     name: ClassVar[str] = "mean_of_means"
-    scope: ClassVar[Literal["view_set", "scene", "dataset"]] = "dataset"
+    scope: ClassVar[Literal["view_set", "scene", "dataset"]] = "scene"
     layers: ClassVar[Literal["each", "group"]] = "group"
 
     def prepare(self, context: TaskContext) -> Any:

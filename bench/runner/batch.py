@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
@@ -24,13 +24,13 @@ class BatchScorer:
 
     Attributes:
         fail: records a cell as failed.
-        too_large: sizes of the batches that had to be halved.
+        too_large: sizes of the batches that had to be halved are added here.
     """
 
     model: ModelPlan
     source: FeatureSource
     fail: Callable[[CellRun, Exception], None]
-    too_large: set[int] = field(default_factory=set)
+    too_large: set[int]
 
     def score(self, view_sets: Sequence[ViewSet], runs: Sequence[CellRun]) -> dict[str, str]:
         """Score what the runs have yet to see; cells that fail drop out.

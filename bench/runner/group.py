@@ -19,11 +19,12 @@ from bench.runner.cache import FeatureStore
 from bench.runner.cell_run import CellRun, identity, record
 from bench.runner.features import FeatureSource
 from bench.runner.journal import Journal, drop
-from bench.runner.keeping import keeping
+from bench.runner.keeping import keeping, reads_again
 from bench.runner.loading import load_view_set, prefetch
+from bench.runner.reread import Rereading
 from bench.runner.settings import Outcome, Settings
 from bench.suite import Suite
-from bench.types import TaskContext, ViewSet, ViewSetRef
+from bench.types import TaskContext, ViewSet, ViewSetRef, reread_nothing
 
 #: A cell whose data is more broken than this fails instead of averaging what is left.
 MAX_BROKEN_SHARE = 0.05
@@ -42,15 +43,16 @@ class GroupRun:
     model: ModelPlan
     dataset: DatasetPlan
     broken: dict[str, str] = field(default_factory=dict)
+    too_large: set[int] = field(default_factory=set)
 
     def compute(self, cells: Sequence[Cell], extractor: BuiltModel) -> None:
         """Run the cells with the loaded model; failing ones are recorded and leave the others."""
         started = time.perf_counter()
         name = digest([self.model.label, self.dataset.label])[:16]
         journal = Journal(self.out / CELLS / JOURNAL / name)
-        runs = self._prepare(cells, journal)
-        source = self._source(extractor, runs)
-        scorer = BatchScorer(self.model, source, self._fail_run)
+        source = self._source(cells, extractor)
+        runs = self._prepare(cells, journal, source)
+        scorer = BatchScorer(self.model, source, self._fail_run, self.too_large)
         self._score_all(runs, scorer, journal)
         for run in runs:
             if not run.failed:
@@ -59,7 +61,7 @@ class GroupRun:
         self.outcome.forward_passes += source.forward_passes
         self.outcome.cache_hits += source.cache_hits
         label = f"{self.model.label} on {self.dataset.label}"
-        for size in sorted(scorer.too_large, reverse=True):
+        for size in sorted(self.too_large, reverse=True):
             self.outcome.problems.append(
                 f"{label}: {size} view sets at once did not fit into memory and were halved; "
                 f"--batch-size {size // 2} saves the attempt"
@@ -94,7 +96,9 @@ class GroupRun:
         over = {cell.folder for cell in cells}
         drop(journal.folder, lambda cell: cell in over or is_stored(self.out, cell))
 
-    def _prepare(self, cells: Sequence[Cell], journal: Journal) -> list[CellRun]:
+    def _prepare(
+        self, cells: Sequence[Cell], journal: Journal, source: FeatureSource
+    ) -> list[CellRun]:
         if self.settings.force:
             self._forget(cells, journal)
         progress = {} if self.settings.force else journal.read()
@@ -107,6 +111,7 @@ class GroupRun:
                 seed=cell.seed,
                 device=self.settings.device,
                 artifacts=self.out / CELLS / cell.folder / "artifacts",
+                reread=self._reread(cell, source) if reads_again(cell) else reread_nothing,
             )
             try:
                 task = cell.task.build()
@@ -118,6 +123,20 @@ class GroupRun:
                 run.scores.update(progress.get(cell.folder, {}))
             runs.append(run)
         return runs
+
+    def _reread(self, cell: Cell, source: FeatureSource) -> Rereading:
+        return Rereading(
+            source,
+            self._load,
+            cell.layers,
+            self.settings.batch,
+            self.settings.workers,
+            self.too_large,
+        )
+
+    def _load(self, ref: ViewSetRef) -> ViewSet:
+        assert self.dataset.dataset is not None and self.model.stride is not None
+        return load_view_set(self.dataset.dataset, ref, self.dataset.resolution, self.model.stride)
 
     def _batches(self) -> list[list[ViewSetRef]]:
         """All view sets of the dataset: the batches do not depend on which cells are pending."""
@@ -134,14 +153,8 @@ class GroupRun:
             for batch in self._batches()
             if any(run.wants(ref) for run in runs for ref in batch)
         ]
-        assert self.dataset.dataset is not None and self.model.stride is not None
-        dataset, stride = self.dataset.dataset, self.model.stride
-
-        def load(ref: ViewSetRef) -> ViewSet:
-            return load_view_set(dataset, ref, self.dataset.resolution, stride)
-
         label = f"{self.model.label} on {self.dataset.label}"
-        stream = prefetch(batches, load, self.settings.workers)
+        stream = prefetch(batches, self._load, self.settings.workers)
         for batch, loaded in zip(
             batches, tqdm(stream, label, len(batches), disable=None, leave=False), strict=True
         ):
@@ -160,18 +173,15 @@ class GroupRun:
                 }
             )
 
-    def _source(self, extractor: BuiltModel, runs: Sequence[CellRun]) -> FeatureSource:
-        layers = {layer for run in runs for layer in run.cell.layers}
-        storage = self.suite.defaults.storage
-        kept = keeping(self.model, self.dataset, layers, storage, self.settings)
+    def _source(self, cells: Sequence[Cell], extractor: BuiltModel) -> FeatureSource:
         return FeatureSource(
             extractor=extractor,
             plan=self.model,
             device=self.settings.device,
-            precision=runs[0].cell.precision if runs else "float32",
-            storage=storage,
+            precision=cells[0].precision,
+            storage=cells[0].storage,
             store=self.store,
-            write=kept.keep,
+            write=keeping(cells, self.settings).keep,
         )
 
     def _finish(self, run: CellRun, source: FeatureSource) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bench.plan import DatasetPlan, ModelPlan
+from bench.plan import Cell, DatasetPlan, ModelPlan
 from bench.runner.loading import load_view_set
 from bench.runner.settings import Settings
 
 BYTES_PER_NUMBER = {"float16": 2, "float32": 4}
+IN_THE_LOOP = "the forward pass runs in the training loop"
 
 
 @dataclass(frozen=True)
@@ -25,29 +26,42 @@ class Keeping:
         return f"{size}{'kept in the cache' if self.keep else 'not kept'}: {self.reason}"
 
 
-def keeping(
-    model: ModelPlan,
-    dataset: DatasetPlan,
-    layers: Collection[str],
-    storage: str,
-    settings: Settings,
-) -> Keeping:
-    """What a run does with the features of one model on one dataset.
+def keeping(cells: Sequence[Cell], settings: Settings) -> Keeping:
+    """What a run does with the features of cells that share one model and one dataset.
 
-    One pass feeds all tasks, so features are kept only where something will read them again.
+    One pass feeds all tasks, so features are kept only where something will read them again. Shards
+    are no reason: no two of them have the same model and dataset.
     """
+    model, dataset = cells[0].model, cells[0].dataset
+    trained = list(dict.fromkeys(cell.task.label for cell in cells if reads_again(cell)))
+    readers = f"training of {', '.join(trained)} reads them again"
+    otherwise = f"; {IN_THE_LOOP}" if trained else ""
     if model.kind.scope == "view_set_with_geometry" or "features" not in model.kind.offers:
-        return Keeping(False, "this model's output is never cached")
-    if settings.cache in ("off", "read"):
-        return Keeping(False, f"--cache {settings.cache}")
-    if settings.cache == "auto" and not model.cache_layers:
-        return Keeping(False, "one pass feeds every task, and nothing reads them again")
-    reason = "--cache on" if settings.cache == "on" else "the suite says cache_layers"
-    size = size_bytes(model, dataset, layers, storage)
+        return Keeping(False, f"this model's output is never cached{otherwise}")
+    layers = {layer for cell in cells for layer in cell.layers}
+    size = size_bytes(model, dataset, layers, cells[0].storage)
+    if settings.cache == "off":
+        return Keeping(False, f"--cache off{otherwise}", size)
+    if settings.cache == "read":
+        lacking = f"{otherwise} where the cache lacks them" if trained else ""
+        return Keeping(False, f"--cache read{lacking}", size)
+    reasons = {
+        "--cache on": settings.cache == "on",
+        "the suite says cache_layers": model.cache_layers,
+        readers: bool(trained),
+    }
+    reason = next((text for text, holds in reasons.items() if holds), None)
+    if reason is None:
+        return Keeping(False, "one pass feeds every task, and nothing reads them again", size)
     if size is not None and size > settings.cache_bytes:
         cap = settings.cache_bytes / 1e9
-        return Keeping(False, f"{reason}, but the cache holds {cap:.3g} GB", size)
+        return Keeping(False, f"{reason}, but the cache holds {cap:.3g} GB{otherwise}", size)
     return Keeping(True, reason, size)
+
+
+def reads_again(cell: Cell) -> bool:
+    """Whether a cell's task comes back to view sets that it has seen."""
+    return cell.task.kind.scope == "dataset"
 
 
 def size_bytes(

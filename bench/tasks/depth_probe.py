@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.geometry.depth import align_affine, depth_scores, relative_depth
 from bench.options import parse_options
 from bench.probes.objectives import depth_objective
-from bench.probes.samples import Sample
+from bench.probes.samples import Sample, SampleKey
 from bench.tasks import tasks
 from bench.tasks._probe import (
     COUNTS,
@@ -22,6 +22,7 @@ from bench.tasks._probe import (
     collect,
     score_views,
     split_samples,
+    start,
     train_probe,
 )
 from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem, TaskScope, View, ViewSet
@@ -48,7 +49,7 @@ class DepthProbe:
 
     Options: ClassVar[type[BaseModel]] = DepthProbeOptions
     name: ClassVar[str] = "depth_probe"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"features", "depth"})
     scope: ClassVar[TaskScope] = "dataset"
     layers: ClassVar[Literal["each", "group"]] = "group"
@@ -82,22 +83,22 @@ class DepthProbe:
         return f"{prefix}rmse_m" if self.options.target == "metric" else f"{prefix}rmse"
 
     def prepare(self, context: TaskContext) -> ProbeState:
-        return ProbeState(context)
+        return start(context, self.name, self._target)
 
     def score(self, state: ProbeState, item: TaskItem) -> list[ItemScore]:
         """Nothing by itself: the probe is trained first."""
         return []
 
     def update(self, state: ProbeState, item: TaskItem) -> None:
-        collect(state, item, self.options, self._target)
+        collect(state, item, self.options, _median)
 
     def finish(self, state: ProbeState) -> list[ItemScore]:
         own = self.options
-        train_on, held_out, test = split_samples(state.store.keys, own)
+        train_on, held_out, test = split_samples(state.keys, own)
         limit = own.max_depth if own.target == "metric" else 1.0
         objective = depth_objective(limit, own.size.bins)
         probe = train_probe(state, own, objective, train_on, held_out)
-        return score_views(state, probe, test, self.metrics, self._scorer(state, train_on))
+        return score_views(state, probe, test, self.metrics, self._scorer(train_on))
 
     def _target(self, view: View, view_set: ViewSet) -> Tensor:
         """Depth [1, H, W], 0 where unknown."""
@@ -115,9 +116,9 @@ class DepthProbe:
         return torch.where(depth <= self.options.max_depth, depth, 0.0)[None]
 
     def _scorer(
-        self, state: ProbeState, train_on: list[int]
+        self, train_on: Sequence[SampleKey]
     ) -> Callable[[Tensor, Sample], Mapping[str, float]]:
-        medians = [_median(state.store.load(index)) for index in train_on]
+        medians = [key.typical for key in train_on]
         constant = float(torch.tensor(medians).median()) if medians else 1.0
 
         def score(predicted: Tensor, sample: Sample) -> Mapping[str, float]:
@@ -137,5 +138,5 @@ class DepthProbe:
         return score
 
 
-def _median(sample: Sample) -> float:
-    return float(sample.target[0][sample.known].median())
+def _median(sample: Sample) -> tuple[float]:
+    return (float(sample.target[0][sample.known].median()),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -18,7 +18,7 @@ from bench.geometry.normals import (
 )
 from bench.options import parse_options
 from bench.probes.objectives import normal_objective
-from bench.probes.samples import Sample
+from bench.probes.samples import Sample, SampleKey
 from bench.tasks import tasks
 from bench.tasks._probe import (
     COUNTS,
@@ -27,6 +27,7 @@ from bench.tasks._probe import (
     collect,
     score_views,
     split_samples,
+    start,
     train_probe,
 )
 from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem, TaskScope, View, ViewSet
@@ -46,7 +47,7 @@ class NormalProbe:
 
     Options: ClassVar[type[BaseModel]] = NormalProbeOptions
     name: ClassVar[str] = "normal_probe"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"features", "depth"})
     scope: ClassVar[TaskScope] = "dataset"
     layers: ClassVar[Literal["each", "group"]] = "group"
@@ -75,19 +76,19 @@ class NormalProbe:
         return (*found, *COUNTS)
 
     def prepare(self, context: TaskContext) -> ProbeState:
-        return ProbeState(context)
+        return start(context, self.name, normal_target)
 
     def score(self, state: ProbeState, item: TaskItem) -> list[ItemScore]:
         """Nothing by itself: the probe is trained first."""
         return []
 
     def update(self, state: ProbeState, item: TaskItem) -> None:
-        collect(state, item, self.options, normal_target)
+        collect(state, item, self.options, _mean_normal)
 
     def finish(self, state: ProbeState) -> list[ItemScore]:
-        train_on, held_out, test = split_samples(state.store.keys, self.options)
+        train_on, held_out, test = split_samples(state.keys, self.options)
         probe = train_probe(state, self.options, normal_objective(), train_on, held_out)
-        return score_views(state, probe, test, self.metrics, _scorer(state, train_on))
+        return score_views(state, probe, test, self.metrics, _scorer(train_on))
 
 
 def normal_target(view: View, view_set: ViewSet) -> Tensor:
@@ -100,11 +101,9 @@ def normal_target(view: View, view_set: ViewSet) -> Tensor:
     return normals_from_depth(view.depth, view.intrinsics)
 
 
-def _scorer(
-    state: ProbeState, train_on: list[int]
-) -> Callable[[Tensor, Sample], Mapping[str, float]]:
-    means = [_mean_normal(state.store.load(index)) for index in train_on]
-    constant = torch.stack(means).mean(0) if means else torch.tensor([0.0, 0.0, -1.0])
+def _scorer(train_on: Sequence[SampleKey]) -> Callable[[Tensor, Sample], Mapping[str, float]]:
+    means = [key.typical for key in train_on]
+    constant = torch.tensor(means).mean(0) if means else torch.tensor([0.0, 0.0, -1.0])
 
     def score(predicted: Tensor, sample: Sample) -> Mapping[str, float]:
         known = sample.known
@@ -116,5 +115,5 @@ def _scorer(
     return score
 
 
-def _mean_normal(sample: Sample) -> Tensor:
-    return sample.target[:, sample.known].mean(1)
+def _mean_normal(sample: Sample) -> tuple[float, ...]:
+    return tuple(sample.target[:, sample.known].mean(1).tolist())

@@ -235,8 +235,7 @@ def test_only_missing_layers_are_computed(
 
 def test_the_plan_knows_the_bytes(two_layers: Path, tmp_path: Path) -> None:
     plan = make_plan(load_suite(two_layers), precision="float32")
-    model, dataset = plan.models[0], plan.datasets[0]
-    kept = keeping(model, dataset, model.layers, "float16", Settings(cache="on"))
+    kept = keeping(plan.cells, Settings(cache="on"))
     assert kept.keep and kept.size_bytes == 2 * 4 * 2 * (4 * 6 * 588) * 2
     run(two_layers, tmp_path / "run", cache="on")
     header = 300
@@ -263,7 +262,7 @@ def test_what_is_kept_and_why(
         text = text.replace("{label: RGB,", "{label: RGB, cache_layers: true,")
     tiny_suite.write_text(text)
     plan = make_plan(load_suite(tiny_suite), precision="float32")
-    kept = keeping(plan.models[0], plan.datasets[0], ["output"], "float16", Settings(**options))
+    kept = keeping(plan.cells[:1], Settings(**options))
     assert kept.keep == keep and reason in kept.reason
 
 
@@ -272,7 +271,10 @@ def test_dry_run_states_bytes_and_reasons(
 ) -> None:
     words = ["run", str(tiny_suite), "--out", str(tmp_path / "run"), "--dry-run"]
     for more, text in (
-        ([], "features: not kept: one pass feeds every task, and nothing reads them again"),
+        (
+            [],
+            "about 0.000226 GB, not kept: one pass feeds every task, and nothing reads them again",
+        ),
         (["--cache", "on"], "features: about 0.000226 GB, kept in the cache: --cache on"),
         (["--cache", "on", "--cache-gb", "0"], "not kept: --cache on, but the cache holds 0 GB"),
     ):
