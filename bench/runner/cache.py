@@ -91,8 +91,7 @@ class FeatureStore:
         content = save(own, metadata={"checksum": checksum(key, own)})
         try:
             self._make_room(len(content))
-            # Not forced onto the disk: what a power failure tears is found when it is read.
-            write_bytes(self.path(key), content, durable=False)
+            write_bytes(self.path(key), content)
         except OSError as error:
             self.writable = False
             reason = "the disk is full" if error.errno == ENOSPC else str(error)
