@@ -24,6 +24,10 @@ from bench.types import Dataset, ViewSetRef
 
 #: Height of the pictures beside the best and worst view sets, pixels.
 PICTURE_HEIGHT = 150
+COST_LABELS = {
+    "parameters": "parameters [million]",
+    "forward_ms": "forward pass per view [ms]",
+}
 #: Part of a run's record that a reader needs to repeat it.
 PROVENANCE = ("command", "commit", "versions", "device_name", "precision", "seconds")
 
@@ -46,18 +50,16 @@ def page(folders: Sequence[Path]) -> str:
         tables=[table for folder in folders for table in suite_tables(folder)],
         description=" ".join(str(suite.get("description", "")) for suite in suites),
         costs=costs(run.cells),
-        cost_label="forward pass per view [ms]",
+        cost_labels=COST_LABELS,
         pictures=pictures(run, results),
         provenance=provenance(folders, results),
     )
 
 
-def costs(cells: pd.DataFrame) -> pd.DataFrame | None:
-    """Mean time of the forward pass per model; None if nothing was timed."""
-    timed = cells[cells["forward_ms"].notna()]
-    if timed.empty:
-        return None
-    return timed.groupby("model")["forward_ms"].mean().rename("cost").reset_index()
+def costs(cells: pd.DataFrame) -> pd.DataFrame:
+    """Parameters and mean time of the forward pass of each model; NaN where not known."""
+    known = cells.assign(parameters=cells["parameters"].astype("float64") / 1e6)
+    return known.groupby("model", sort=False)[list(COST_LABELS)].mean().reset_index()
 
 
 def provenance(folders: Sequence[Path], results: Sequence[Result]) -> dict[str, Any]:

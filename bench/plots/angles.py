@@ -12,6 +12,7 @@ from bench.plots.figure import (
     legend,
     message,
     metric_label,
+    not_flat,
     panels,
     short,
     styled,
@@ -75,6 +76,7 @@ def by_angle(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: st
         ticks = [name.rpartition("/")[2].removesuffix("deg") for name in names]
         axis.set_xticks(range(len(names)), ticks)
         axis.set_xlabel("angle between the views [°]")
+    not_flat(axes[0])
     axes[0].set_ylabel(metric_label(metrics, task, metric))
     legend(figure, axes, first=looks)
     return Plot(figure, scores)

@@ -11,11 +11,12 @@ import pandas as pd
 
 from bench.plots.angles import angle_metrics, by_angle
 from bench.plots.figure import Plot, save
-from bench.plots.layer_heatmap import MIN_LAYERS, layer_heatmap
+from bench.plots.layer_heatmap import MIN_LAYERS, layer_heatmap, models_by_layer
 from bench.plots.layers import by_layer, by_layer_type
 from bench.plots.overview import overview
 from bench.plots.position_drop import position_drop
 from bench.plots.ranking import ranking
+from bench.plots.selection import MAX_HIGHLIGHTED
 from bench.stats import direction, headline_metric
 
 _PLAIN, _CONTROLLED = "auroc", "auroc_position_controlled"
@@ -61,7 +62,12 @@ def _draw_task(
     if (depths > 1).any():
         yield "by_layer", f"{metric} by layer", by_layer(summary, metrics, task, metric)
     counts = headline.groupby("model")["layer"].nunique()
-    for model in sorted(counts.index[counts >= MIN_LAYERS]):
+    deep = sorted(counts.index[counts >= MIN_LAYERS])
+    if len(deep) > MAX_HIGHLIGHTED:
+        plot = models_by_layer(summary, metrics, task, metric)
+        yield "models_by_layer", f"{metric} of every layer of every model", plot
+        deep = []
+    for model in deep:
         plot = layer_heatmap(summary, metrics, task, metric, str(model))
         yield f"layers_{_file_name(str(model))}", f"{metric} of every layer of {model}", plot
     typed = headline[headline["layer"].str.fullmatch(r"(frame|global)_\d+")]

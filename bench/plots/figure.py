@@ -31,6 +31,8 @@ DARK = "#333333"
 CHANCE = {"color": "#b8b8b8", "linewidth": 1.0, "linestyle": "-", "zorder": 1}
 WIDTH_INCHES = 6.75
 MAX_LABEL = 34
+#: Of an axis of scores.
+LEAST_SPAN = 1e-4
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,14 @@ def with_intervals(axis: Any, rows: pd.DataFrame, x: Any, y: Any, **look: Any) -
         axis.errorbar(rows[x], y, xerr=bars, elinewidth=0.9, **look)
     else:
         axis.errorbar(x, rows[y], yerr=bars, elinewidth=0.9, **look)
+
+
+def not_flat(axis: Any) -> None:
+    """Room above and below scores that are all alike, instead of a magnified rounding error."""
+    low, high = axis.get_ylim()
+    if high - low < LEAST_SPAN:
+        middle = (low + high) / 2
+        axis.set_ylim(middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2)
 
 
 def legend(

@@ -19,6 +19,7 @@ from bench.plots.figure import (
     legend,
     message,
     metric_label,
+    not_flat,
     panels,
     short,
     styled,
@@ -39,14 +40,15 @@ _RING = {
 def by_layer(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: str) -> Plot:
     """Lines over layer index (left) and relative depth (right), one row per dataset.
 
-    Band: 95 % interval over test scenes; ring: layer chosen on val scenes; dashed: floors. Of more
-    than eight backbones the best eight stand out without bands and the others are grey.
+    Band: 95 % interval over test scenes; ring: layer chosen on val scenes; dashed: floors; a level
+    line: a backbone without layers. Of more than eight backbones the best eight stand out without
+    bands and the others are grey.
     """
     scores = test_scores(summary, task, [metric])
     lines = scores[scores["relative_depth"].notna()]
     if not (lines["role"] == "backbone").any():
         return Plot(message("No scores at more than one depth."), scores)
-    looks = highlighted(lines, direction(metrics, task, metric))
+    looks = highlighted(scores, direction(metrics, task, metric))
     chosen = choose_layers(summary[summary["task"] == task], metrics).set_index("model")["layer"]
     datasets = sorted(lines["dataset"].unique())
     figure = Figure(figsize=(WIDTH_INCHES, 2.3 * len(datasets) + 0.3))
@@ -61,6 +63,7 @@ def by_layer(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: st
                 axis.axhline(level, **CHANCE, label="chance")
         row[0].set_ylabel(metric_label(metrics, task, metric))
         row[0].set_title(short(dataset))
+        not_flat(row[0])
     axes[-1][0].set_xlabel("layer index")
     axes[-1][1].set_xlabel("relative depth (last layer = 1)")
     axes[0][0].plot([], [], **_RING, markeredgecolor=DARK, label="chosen on val")
@@ -118,15 +121,20 @@ def _backbones(
     looks: dict[str, tuple[str, str]],
     chosen: pd.Series[str],
 ) -> None:
-    own = scores[(scores["role"] == "backbone") & scores[x].notna()].sort_values(x)
-    others = own[~own["model"].isin(looks)]
+    own = scores[scores["role"] == "backbone"].sort_values(x)
+    has_depth = own["relative_depth"].notna()
+    others = own[~own["model"].isin(looks) & has_depth]
     label = f"{others['model'].nunique()} other backbones"
     for number, (_, line) in enumerate(others.groupby("model")):
         axis.plot(
             line[x], line["value"], color=GREY, lw=0.5, alpha=0.5, label=None if number else label
         )
     for model, (colour, marker) in looks.items():
-        line = own[own["model"] == model]
+        for level in own.loc[(own["model"] == model) & ~has_depth, "value"]:
+            axis.axhline(level, color=colour, linewidth=0.9, label=short(model))
+        line = own[(own["model"] == model) & has_depth]
+        if line.empty:
+            continue
         _line(axis, line, x, colour, marker, short(model))
         if others.empty:
             _band(axis, line, x, colour)

@@ -40,7 +40,7 @@ def report_html(
     tables: Sequence[Table] = (),
     description: str = "",
     costs: pd.DataFrame | None = None,
-    cost_label: str = "time per view [ms]",
+    cost_labels: Mapping[str, str] | None = None,
     pictures: Pictures | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> str:
@@ -48,7 +48,7 @@ def report_html(
 
     Args:
         items, metrics, cells, tables: see `bench.tables.build_grids`.
-        costs: columns model and cost, for the figure of score against cost.
+        costs, cost_labels: see `bench.plots.cost`.
         pictures: shown beside the best and worst view sets.
         provenance: anything that JSON holds; shown as it is.
     """
@@ -66,7 +66,7 @@ def report_html(
         facts=_facts(items, cells),
         findings=list(_findings(items, summary, metrics, shown)),
         tables=[_table(grid) for grid in grids],
-        figures=list(_figures(summary, metrics, costs, cost_label)),
+        figures=list(_figures(summary, metrics, costs, cost_labels or {})),
         view_sets=_view_sets(extreme_view_sets(items, metrics, shown), pictures or {}),
         failures=_failures(cells),
         provenance=[(key, _text(value)) for key, value in (provenance or {}).items()],
@@ -121,14 +121,17 @@ def _table(grid: Grid) -> dict[str, Any]:
 
 
 def _figures(
-    summary: pd.DataFrame, metrics: pd.DataFrame, costs: pd.DataFrame | None, cost_label: str
+    summary: pd.DataFrame,
+    metrics: pd.DataFrame,
+    costs: pd.DataFrame | None,
+    cost_labels: Mapping[str, str],
 ) -> Iterator[tuple[str, str]]:
     """Caption and data URI; an SVG inside <img> runs nothing and shares no names with others."""
     for _, caption, plot in draw_all(summary, metrics):
         yield caption, _data_uri("image/svg+xml", svg_bytes(plot))
     for task in sorted(summary["task"].unique()) if costs is not None else ():
         metric = headline_metric(metrics, task)
-        plot = cost(summary, metrics, task, str(metric), costs, "cost", cost_label)
+        plot = cost(summary, metrics, task, str(metric), costs, cost_labels)
         if not plot.data.empty:
             yield f"{task}: score and cost", _data_uri("image/svg+xml", svg_bytes(plot))
 

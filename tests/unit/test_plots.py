@@ -11,12 +11,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from bench import plots
 from bench.plots.figure import metric_label, short
-from bench.plots.layer_heatmap import layer_heatmap
+from bench.plots.layer_heatmap import layer_heatmap, models_by_layer
 from bench.plots.selection import floor_looks, highlighted
 from bench.stats import choose_layers, ranked, summarise
 from tests.unit.hostile import HOSTILE
@@ -196,11 +197,44 @@ def test_model_with_blanks_comes_last(summary: pd.DataFrame) -> None:
 
 def test_cost_front_is_what_nothing_cheaper_beats(summary: pd.DataFrame) -> None:
     prices = pd.DataFrame({"model": ["DINOv2-S", "DINOv2-B", "CroCo v2"], "ms": [20.0, 40.0, 10.0]})
-    plot = plots.cost(summary, METRICS, TASK, CONTROLLED, prices, "ms", "time [ms]")
-    front = plot.figure.axes[0].get_lines()[0]
+    plot = plots.cost(summary, METRICS, TASK, CONTROLLED, prices, {"ms": "time [ms]"})
+    front = plot.figure.axes[0].get_lines()[-1]
     assert list(np.asarray(front.get_xdata())) == [10, 20]
-    assert plot.figure.axes[0].get_xlabel() == "time [ms]"
+    assert plot.figure.axes[-1].get_xlabel() == "time [ms]"
     assert set(plot.data["role"]) == {"backbone"}
+
+
+def test_each_kind_of_cost_has_a_column_and_zero_a_place(summary: pd.DataFrame) -> None:
+    models = ["DINOv2-S", "DINOv2-B", "CroCo v2", "oracle", "noise"]
+    prices = pd.DataFrame(
+        {"model": models, "m": [22.0, 86.0, 22.0, 0.0, 0.0], "ms": [9.0, 30.0, 11.0, 1.0, np.nan]}
+    )
+    labels = {"m": "parameters [million]", "ms": "time per view [ms]"}
+    plot = plots.cost(summary, METRICS, TASK, CONTROLLED, prices, labels)
+    size, time = plot.figure.axes[2:]
+    assert [axis.get_xlabel() for axis in (size, time)] == list(labels.values())
+    assert [label.get_text() for label in size.get_xticklabels()] == ["0", "50"]
+    zero = size.get_xticks()[0]
+    free = [axis_points(size, model) for model in ("oracle (ceiling)", "noise (floor)")]
+    assert free == [[zero], [zero]]
+    assert size.get_xlim()[0] < zero < 22
+    assert axis_points(time, "oracle (ceiling)") == [1.0]
+    assert axis_points(time, "noise (floor)") == []
+
+
+def axis_points(axis: Axes, label: str) -> list[float]:
+    """Places of the points with a label."""
+    return [
+        float(x)
+        for container in axis.containers
+        if container.get_label() == label
+        for x in container[0].get_xdata()
+    ]
+
+
+def test_models_of_no_cost_give_a_message(summary: pd.DataFrame) -> None:
+    prices = pd.DataFrame({"model": ["oracle"], "m": [0.0]})
+    assert not plots.cost(summary, METRICS, TASK, CONTROLLED, prices, {"m": "size"}).figure.axes
 
 
 def test_similarity_keeps_the_order_of_layers() -> None:
@@ -246,7 +280,9 @@ def test_hostile_labels_in_every_figure(items: pd.DataFrame, tmp_path: Path) -> 
     summary = summarise(own.assign(model=own["model"].replace("DINOv2-S", label)))
     for _, _, plot in plots.draw_all(summary, METRICS):
         plot.figure.canvas.draw()
-    plots.cost(summary, METRICS, TASK, CONTROLLED, costs(summary), "ms", label).figure.canvas.draw()
+    plots.cost(
+        summary, METRICS, TASK, CONTROLLED, costs(summary), {"ms": label}
+    ).figure.canvas.draw()
     plots.forest(pairs().replace("A", label), label).figure.canvas.draw()
     named = similarity().assign(model_a=label, model_b=label)
     plots.layer_similarity(named, label).figure.canvas.draw()
@@ -261,7 +297,7 @@ def test_empty_frames_give_a_message(items: pd.DataFrame) -> None:
         plots.position_drop(empty, METRICS, TASK),
         plots.by_angle(empty, METRICS, TASK, CONTROLLED),
         plots.overview(empty, METRICS),
-        plots.cost(empty, METRICS, TASK, CONTROLLED, costs(empty), "ms", "time [ms]"),
+        plots.cost(empty, METRICS, TASK, CONTROLLED, costs(empty), {"ms": "time [ms]"}),
         plots.layer_similarity(similarity(0)),
         plots.forest(pairs().head(0), "difference"),
     ]
@@ -362,3 +398,37 @@ def test_layer_heatmap_has_every_layer_in_network_order(summary: pd.DataFrame) -
     assert plot.data["dataset"].nunique() == 2
     nothing = layer_heatmap(summary, METRICS, TASK, "auroc_position_controlled", "nobody")
     assert nothing.data.empty
+
+
+def test_many_deep_models_share_one_heat_map() -> None:
+    many = summarise(items_frame(9, 8, num_scenes=4, sets_per_scene=1, angles=False))
+    own = many[many["task"] == "depth"]
+    names = [name for name, _, _ in plots.draw_all(own, METRICS)]
+    assert [name for name in names if "layers" in name or "models" in name] == [
+        "depth_v1_models_by_layer"
+    ]
+    plot = models_by_layer(own, METRICS, "depth", "rmse_m")
+    axis = plot.figure.axes[0]
+    shown = [label.get_text() for label in axis.get_yticklabels()]
+    assert shown[-1] == "random init"
+    (picture,) = axis.get_images()
+    first = own.query(f"model == '{shown[0]}' and split == 'test' and dataset == 'blendedmvs'")
+    values = np.asarray(picture.get_array())[0]
+    assert values == pytest.approx(first.sort_values("layer_index")["value"].to_numpy())
+    assert not models_by_layer(
+        own.query("role == 'ceiling'"), METRICS, "depth", "rmse_m"
+    ).figure.axes
+
+
+def test_a_backbone_without_layers_is_a_level_line(summary: pd.DataFrame) -> None:
+    single = summary["model"] == "rgb"
+    changed = summary.assign(role=summary["role"].mask(single, "backbone"))
+    axis = plots.by_layer(changed, METRICS, TASK, CONTROLLED).figure.axes[0]
+    (line,) = [line for line in axis.get_lines() if line.get_label() == "rgb"]
+    assert len(set(np.asarray(line.get_ydata()))) == 1
+
+
+def test_scores_that_are_all_alike_get_an_axis(summary: pd.DataFrame) -> None:
+    flat = summary.assign(value=0.0, ci_low=0.0, ci_high=1e-9)
+    low, high = plots.by_angle(flat, METRICS, TASK, CONTROLLED).figure.axes[0].get_ylim()
+    assert high - low >= 1e-4

@@ -67,7 +67,7 @@ def page(items: pd.DataFrame) -> Page:
     pictures = {("scannetpp", f"scene_{i:03d}", f"{i:03d}_0"): b"picture" for i in range(12)}
     provenance = {"command": ["bench", "run", "x"], "versions": {"torch": "2.8"}}
     text = report_html(
-        "A suite", items, METRICS, cells_frame(items), TABLES, "Why?", costs,
+        "A suite", items, METRICS, cells_frame(items), TABLES, "Why?", costs, {"cost": "time [ms]"},
         pictures=pictures, provenance=provenance,
     )  # fmt: skip
     return Page(text)
@@ -190,5 +190,7 @@ def test_few_view_sets_are_not_both_best_and_worst() -> None:
 def test_figures_without_data_are_left_out(items: pd.DataFrame) -> None:
     own = items[(items["metric"] == "rmse_m") & (items["model"] == "rgb")]
     costs = pd.DataFrame({"model": ["rgb"], "cost": [1.0]})
-    page = Page(report_html("t", own, METRICS, cells_frame(own), costs=costs))
+    page = Page(
+        report_html("t", own, METRICS, cells_frame(own), costs=costs, cost_labels={"cost": "ms"})
+    )
     assert page.values("alt") == ["depth (v1): rmse_m with 95 % intervals"]
