@@ -36,6 +36,7 @@ class MetricRecord(BaseModel):
     higher_is_better: bool | None
     chance: float | None
     headline: bool
+    mean_over: Literal["scenes", "view_sets"] = "scenes"
 
 
 class Result(BaseModel):
@@ -251,8 +252,8 @@ def load_results(run: str | Path) -> pd.DataFrame:
     """Every score of a run as a tidy data frame.
 
     One row per cell, layer, view set and metric, with columns model, model_id, role, layer,
-    layer_index, relative_depth, dataset, split, task, preset, metric, scene, set_id, value. NaN is
-    an unscored view set.
+    layer_index, relative_depth, dataset, split, task, preset, metric, mean_over, scene, set_id,
+    value. NaN is an unscored view set.
 
     Raises:
         BenchError: `run` holds no cells, or damaged ones.
@@ -275,6 +276,7 @@ def load_results(run: str | Path) -> pd.DataFrame:
         items["dataset"] = result.dataset
         items["task"] = result.task
         items["preset"] = str(result.params.get("preset", ""))
+        items["mean_over"] = items["metric"].map({m.key: m.mean_over for m in result.metrics})
         frames.append(items)
     return (
         pd.concat(frames, ignore_index=True)[COLUMNS]
@@ -297,5 +299,5 @@ def _items(path: Path) -> pd.DataFrame:
 
 COLUMNS = [
     "model", "model_id", "role", "layer", "layer_index", "relative_depth", "dataset", "split",
-    "task", "preset", "metric", "scene", "set_id", "value",
+    "task", "preset", "metric", "mean_over", "scene", "set_id", "value",
 ]  # fmt: skip

@@ -3,6 +3,8 @@
 Scenes are the unit of every statement about uncertainty: the view sets of one scene are dependent.
 Rules (measured coverage behind each): fewer than 3 scenes no interval; 3 to 29 Student t on scene
 means; 30 and more a BCa bootstrap over scenes. NaN means unscored and is counted, never averaged.
+Metrics of published protocols that average over view sets instead (``Metric.mean_over``) have no
+interval: theirs would have to be over view sets, which are not independent.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ KEYS = (
 )
 SUMMARY_COLUMNS = (
     *KEYS,
+    "mean_over",
     "value",
     "ci_low",
     "ci_high",
@@ -126,11 +129,12 @@ def scene_means(items: pd.DataFrame) -> pd.DataFrame:
 def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """One row per model, layer, dataset, split, task, preset and metric.
 
-    value is the mean over scenes of the mean inside each scene (NaN if nothing was scored);
-    num_scenes and num_sets count what was scored, num_unscored the view sets that were not.
+    value is the mean over scenes of the mean inside each scene (NaN if nothing was scored), or the
+    plain mean over view sets, without interval, where mean_over says so. num_scenes and num_sets
+    count what was scored, num_unscored the view sets that were not.
 
     Args:
-        items: see `scene_means`.
+        items: see `scene_means`; an optional column mean_over (``scenes`` where it is absent).
     Returns:
         Columns ``SUMMARY_COLUMNS``, sorted by task, preset, dataset, split, metric, model and
         depth of the layer, whatever the order of the items.
@@ -148,8 +152,27 @@ def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.Dat
     summary["ci_low"], summary["ci_high"] = _group_intervals(
         scenes["value"].to_numpy(np.float64), groups.ngroup().to_numpy(), len(summary), level, seed
     )
+    summary = _over_view_sets(summary, items)
     summary = summary[list(SUMMARY_COLUMNS)].sort_values(list(_SORT_KEYS), kind="stable")
     return summary.reset_index(drop=True)
+
+
+def _over_view_sets(summary: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
+    """The summary with column mean_over, and plain means where it is ``view_sets``.
+
+    Args:
+        summary: one row per group of ``KEYS``, sorted by them.
+    """
+    if "mean_over" not in items:
+        return summary.assign(mean_over="scenes")
+    groups = items.groupby(list(KEYS), observed=True, dropna=False)
+    found = groups.agg(mean_over=("mean_over", "first"), value=("value", "mean")).reset_index()
+    plain = found["mean_over"] == "view_sets"
+    summary = summary.assign(
+        mean_over=found["mean_over"], value=summary["value"].where(~plain, found["value"])
+    )
+    summary.loc[plain, ["ci_low", "ci_high"]] = np.nan
+    return summary
 
 
 def headline_metric(metrics: pd.DataFrame, task: str) -> str | None:

@@ -195,6 +195,8 @@ class Metric:
         higher_is_better: None for counts and other numbers without a direction.
         chance: value of uninformative features where it is known.
         headline: shown first, and used to choose layers on validation scenes.
+        mean_over: what a reported number is the mean over: ``scenes``, of the means inside each, or
+            all ``view_sets`` alike, as some published numbers are.
     """
 
     key: str
@@ -203,6 +205,7 @@ class Metric:
     higher_is_better: bool | None = True
     chance: float | None = None
     headline: bool = False
+    mean_over: Literal["scenes", "view_sets"] = "scenes"
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def _grid(
             test, columns, dict(zip(chosen["model"], chosen["layer"], strict=True)), compact
         ),
         conditions=tuple(_conditions(preset, test, cells)),
-        legend=tuple(_legend(table, metrics)),
+        legend=tuple(_legend(table, metrics, _is_plain_mean(test))),
         failures=tuple(_failures(cells)),
     )
 
@@ -269,6 +269,11 @@ def _conditions(preset: str, test: pd.DataFrame, cells: pd.DataFrame) -> Iterato
         yield "Resolution " + ", ".join(f"{rule} ({name})" for name, rule in rules.items()) + "."
     if preset:
         yield f"Preset {preset}."
+    if _is_plain_mean(test):
+        yield (
+            "Mean over view sets, as published; no interval, because view sets of one scene are "
+            "not independent."
+        )
     lists = _lists(cells)
     for dataset, own in test.groupby("dataset"):
         sets = own["num_sets"] + own["num_unscored"]
@@ -283,18 +288,23 @@ def _conditions(preset: str, test: pd.DataFrame, cells: pd.DataFrame) -> Iterato
         yield f"Limited to {numbers} view sets a dataset: a trial, not a result."
 
 
-def _legend(table: Table, metrics: pd.DataFrame) -> Iterator[str]:
+def _legend(table: Table, metrics: pd.DataFrame, plain_mean: bool) -> Iterator[str]:
     if table.note:
         yield table.note
-    yield (
-        "Mean over scenes of the mean inside each scene, with the 95 % interval over scenes "
-        "(Student t, from 30 scenes BCa bootstrap; '-' below 3 scenes)."
-    )
+    if not plain_mean:
+        yield (
+            "Mean over scenes of the mean inside each scene, with the 95 % interval over scenes "
+            "(Student t, from 30 scenes BCa bootstrap; '-' below 3 scenes)."
+        )
     yield "Bold: best of its block; underlined: second. Floors and ceilings do not compete."
     own = metrics[(metrics["task"] == table.task) & metrics["metric"].isin(table.metrics)]
     for metric in own.itertuples(index=False):
         chance = "" if pd.isna(metric.chance) else f" (chance {metric.chance:g})"
         yield f"{metric.metric}: {metric.description.rstrip('.')}{chance}."
+
+
+def _is_plain_mean(test: pd.DataFrame) -> bool:
+    return bool((test["mean_over"] == "view_sets").any())
 
 
 def _resolutions(cells: pd.DataFrame) -> Iterator[tuple[str, str]]:

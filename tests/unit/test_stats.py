@@ -308,3 +308,33 @@ def test_holm_by_hand() -> None:
     )
     assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
     assert holm([]).tolist() == []
+
+
+def test_published_means_are_over_view_sets_and_have_no_interval() -> None:
+    """One scene with four sets and three with one: each set counts alike, NaN not at all."""
+    sets = [("a", str(i), 1.0) for i in range(4)] + [(s, "0", 0.0) for s in "bcd"]
+    unscored = [("b", "1", math.nan)]
+    summary = summarise(rows(sets + unscored, mean_over="view_sets"))
+    (row,) = summary.to_dict("records")
+    assert row["value"] == pytest.approx(4 / 7)
+    assert math.isnan(row["ci_low"]) and math.isnan(row["ci_high"])
+    assert (row["num_scenes"], row["num_sets"], row["num_unscored"]) == (4, 7, 1)
+    (ours,) = summarise(rows(sets + unscored)).to_dict("records")
+    assert ours["value"] == pytest.approx(1 / 4) and ours["mean_over"] == "scenes"
+    assert ours["ci_low"] < ours["value"] < ours["ci_high"]
+
+
+def test_both_kinds_of_mean_in_one_summary() -> None:
+    """Rows keep their own rule, whatever stands beside them and in whatever order."""
+    sets = [("a", "0", 1.0), ("a", "1", 1.0), ("b", "0", 0.0)]
+    kinds = [
+        rows(sets, mean_over=kind, metric=metric, relative_depth=math.nan, model=model)
+        for model in "BA"
+        for metric, kind in (("z", "scenes"), ("y", "view_sets"), ("x", "scenes"))
+    ]
+    summary = summarise(pd.concat(kinds).sample(frac=1, random_state=0))
+    expected = {"x": 1 / 2, "y": 2 / 3, "z": 1 / 2}
+    assert len(summary) == 6
+    for row in summary.itertuples():
+        assert row.value == pytest.approx(expected[row.metric])
+        assert row.mean_over == ("view_sets" if row.metric == "y" else "scenes")

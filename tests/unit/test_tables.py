@@ -315,3 +315,16 @@ def test_labels_lose_what_does_not_print() -> None:
     assert one_line("a\x1b[0m\tb\u202e\r\n c") == "a[0m b c"
     assert shortened("0123456789", 10) == "0123456789"
     assert shortened("0123456789x", 10) == "01234…789x"
+
+
+def test_a_published_mean_is_stated(items: pd.DataFrame, cells: pd.DataFrame) -> None:
+    table = Table("Correspondence", TASK, (CONTROLLED, "auroc"))
+    ours, published = (
+        build_grids(summarise(items.assign(mean_over=kind)), metrics_frame(), cells, [table])[0]
+        for kind in ("scenes", "view_sets")
+    )
+    assert any("Mean over view sets, as published; no interval" in c for c in published.conditions)
+    assert not any("Mean over view sets" in c for c in ours.conditions)
+    assert any("Mean over scenes" in sentence for sentence in ours.legend)
+    assert not any("Mean over scenes" in sentence for sentence in published.legend)
+    assert {entry.interval for row in published.rows for entry in row.entries} <= {"-", ""}
