@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, pairwise
 from typing import Any, ClassVar, Literal
 
@@ -160,11 +162,15 @@ class RelativePose:
                 feature_map.tokens, geometry.pixels, feature_map.grids, strict=True
             )
         ]
-        rows = [
-            self._score_pair(view_set.views, feature_map.grids, geometry, pair, features, state)
-            for pair in geometry.pairs
-            if pair.scored
-        ]
+        scored = [pair for pair in geometry.pairs if pair.scored]
+        matches = (self._match(features, geometry, pair) for pair in scored)
+        score_pair = partial(
+            self._score_pair, view_set.views, feature_map.grids, geometry.min_baseline, state.seed
+        )
+        # The solver uses one core and frees Python's lock, so pairs are solved beside each other.
+        # Matches are made here, one pair at a time, so that memory holds one similarity matrix.
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            rows = list(pool.map(score_pair, scored, matches))
         values = self._summary(rows, num_pairs=len(geometry.pairs))
         return [ItemScore(view_set.scene, view_set.set_id, view_set.split, values)]
 
@@ -190,27 +196,32 @@ class RelativePose:
             pairs.append(PosePair(a, b, pose, angle, scored))
         return PoseGeometry(pixels, tuple(pairs), own.min_baseline * (view_set.scene_scale or 0))
 
+    def _match(
+        self, features: Sequence[Tensor], geometry: PoseGeometry, pair: PosePair
+    ) -> tuple[Tensor, Tensor]:
+        """Image coordinates [M, 2] in a and in b of the mutual nearest neighbours of a pair."""
+        tile = self.options.tile_mib * 2**20
+        forward, backward = nearest_both_ways(features[pair.a], features[pair.b], tile)
+        kept = mutual(forward, backward).cpu()
+        return geometry.pixels[pair.a][kept], geometry.pixels[pair.b][forward.index.cpu()[kept]]
+
     def _score_pair(
         self,
         views: Sequence[View],
         grids: Sequence[PatchGrid],
-        geometry: PoseGeometry,
+        min_baseline: float,
+        seed: int,
         pair: PosePair,
-        features: list[Tensor],
-        state: TaskContext,
+        matched: tuple[Tensor, Tensor],
     ) -> dict[str, float]:
         own, (a, b) = self.options, (pair.a, pair.b)
-        tile = own.tile_mib * 2**20
-        forward, backward = nearest_both_ways(features[a], features[b], tile)
-        kept = mutual(forward, backward).cpu()
-        matched = geometry.pixels[a][kept], geometry.pixels[b][forward.index.cpu()[kept]]
         K_a, K_b = views[a].intrinsics, views[b].intrinsics
         assert K_a is not None and K_b is not None
         threshold = own.threshold_patches * (grids[a].stride + grids[b].stride) / 2
-        estimate = estimate_pose(*matched, K_a, K_b, threshold, state.seed)
+        estimate = estimate_pose(*matched, K_a, K_b, threshold, seed)
         true = fundamental_matrix(pair.b_from_a, K_a, K_b)
         distance = sampson_errors(*matched, true).numpy()
-        measurable = float(pair.b_from_a[:3, 3].norm()) > geometry.min_baseline
+        measurable = float(pair.b_from_a[:3, 3].norm()) > min_baseline
         count = len(matched[0])
         row = {
             "num_matches": float(count),
@@ -220,7 +231,7 @@ class RelativePose:
             "angle_deg": pair.angle_deg,
             "failed": float(estimate is None),
         }
-        return row | _errors(estimate, pair, geometry.min_baseline, measurable)
+        return row | _errors(estimate, pair, min_baseline, measurable)
 
     def _summary(self, rows: list[dict[str, float]], num_pairs: int) -> dict[str, float]:
         own = self.options
