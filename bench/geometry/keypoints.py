@@ -81,36 +81,27 @@ def object_size(scale: Scale, box: Tensor | None, size: tuple[int, int], truth: 
 
 
 def spair_errors(
-    source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor], sides: tuple[float, float]
+    source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor], side: float
 ) -> Tensor:
-    """Offsets [K, 2] from truth to prediction as shares of the target's side, as Probe3D has them.
+    """Offsets [K, 2] from truth to prediction as shares of the square's side, as Probe3D has them.
 
-    Images are squares, or the top left of squares whose rest is blank and matches nothing.
-    Keypoints are cut to whole pixels; source features are sampled with the outermost patch centres
-    on the square's edges, and the prediction is the matched patch's top-left corner. Padding of the
-    model is ignored.
+    Source features are sampled with the outermost patch centres on the square's edges, and the
+    prediction is the matched patch's top-left corner. Padding of the model is ignored. NaN where
+    the source keypoint's feature has no direction.
 
     Args:
-        source, target: tokens [rows, cols, D] and keypoints [K, 2].
-        sides: of the squares in pixels.
+        source, target: tokens [n, n, D] of a square image, and annotated keypoints [K, 2] in whole
+            pixels.
+        side: of the squares in pixels.
     """
     (source_tokens, start), (target_tokens, truth) = source, target
-    start, truth = start.floor(), truth.floor()
-    planes = _square(source_tokens).permute(2, 0, 1)[None]
-    place = (2 * start / sides[0] - 1).float().to(planes.device)
+    planes = source_tokens.float().permute(2, 0, 1)[None]
+    place = (2 * start / side - 1).float().to(planes.device)
     queries = torch.nn.functional.grid_sample(
         planes, place[None, None], mode="bilinear", align_corners=True
     )[0, :, 0].T
-    candidates = _square(target_tokens)
-    cells = len(candidates)
-    index = nearest(queries, candidates.flatten(0, 1)).index.cpu()
+    cells = len(target_tokens)
+    index = nearest(queries, target_tokens.float().flatten(0, 1)).index.cpu()
     predicted = torch.stack([index % cells, index // cells], dim=1).to(torch.float64) / cells
     predicted[index < 0] = torch.nan
-    return predicted - truth / sides[1]
-
-
-def _square(tokens: Tensor) -> Tensor:
-    """Tokens [rows, cols, D] with zeros below or to the right, [side, side, D] in float32."""
-    rows, cols, _ = tokens.shape
-    side = max(rows, cols)
-    return torch.nn.functional.pad(tokens.float(), (0, 0, 0, side - cols, 0, side - rows))
+    return predicted - truth / side

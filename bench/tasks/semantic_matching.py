@@ -89,12 +89,13 @@ class SemanticMatching:
     """Percentage of correct keypoints (PCK) from earlier views to later ones of a view set.
 
     v1: the mean over keypoints of a view set, then over the view sets of a class, then over
-    classes. ``probe3d-spair`` pools the keypoints of a class instead.
+    classes. ``probe3d-spair`` pools the keypoints of a class instead; it needs the images in the
+    squares of the dataset's option `square_px`, under resolution ``padded``.
     """
 
     Options: ClassVar[type[BaseModel]] = SemanticOptions
     name: ClassVar[str] = "semantic_matching"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"features", "keypoints"})
     scope: ClassVar[TaskScope] = "scene"
     layers: ClassVar[Literal["each", "group"]] = "each"
@@ -202,16 +203,33 @@ class SemanticMatching:
 
     def _legacy_pair(self, item: TaskItem, a: int, b: int) -> tuple[Floats, Floats, Floats, int]:
         view_set, tokens = item.view_set, item.feature_map.tokens
-        source, target, lost = _shared(view_set, a, b)
+        whole, side = _published_keypoints(view_set)
         boxes = _boxes(view_set)
         assert boxes is not None
-        side_a, side_b = (float(max(view_set.views[i].size)) for i in (a, b))
-        offset = spair_errors((tokens[a], source), (tokens[b], target), (side_a, side_b))
-        size = object_size("box", boxes[b], view_set.views[b].size, target) / side_b
+        offset = spair_errors((tokens[a], whole[a]), (tokens[b], whole[b]), side)
+        size = object_size("box", boxes[b], view_set.views[b].size, whole[b]) / side
         errors = offset.norm(dim=1).numpy() / size
         nothing = np.zeros(0)
-        unscored = lost + int(np.isnan(errors).sum())
+        unscored = int(np.isnan(errors).sum())
         return errors, nothing, np.full(len(self.options.thresholds), np.nan), unscored
+
+
+def _published_keypoints(view_set: ViewSet) -> tuple[Tensor, int]:
+    """Keypoints [S, K, 2] in whole pixels as Probe3D has them, and the side of its squares.
+
+    Raises:
+        BenchError: the images are not framed as there.
+    """
+    whole, side = view_set.extras.get("whole_keypoints"), view_set.extras.get("square_px")
+    if not isinstance(whole, Tensor) or any(view.size != (side, side) for view in view_set.views):
+        raise BenchError(
+            f"{view_set.dataset}/{view_set.scene}/{view_set.set_id} is not framed as Probe3D has "
+            "it, in squares that nothing resizes.",
+            "Use dataset spair71k with params: {square_px: 800} and resolution: padded, or preset "
+            "v1.",
+        )
+    assert isinstance(side, int)
+    return whole, side
 
 
 def _shared(view_set: ViewSet, a: int, b: int) -> tuple[Tensor, Tensor, int]:

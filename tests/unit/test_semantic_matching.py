@@ -138,6 +138,13 @@ def test_mistakes_are_explained() -> None:
 # Published protocol
 
 
+def framed(view_set: ViewSet) -> ViewSet:
+    """The pair as the dataset's option `square_px` gives it."""
+    points = [view.keypoints for view in view_set.views if view.keypoints is not None]
+    own = {"square_px": SIDE, "whole_keypoints": torch.stack(points).long()}
+    return ViewSet(**{**vars(view_set), "extras": {**view_set.extras, **own}})
+
+
 def test_published_protocol_is_half_a_patch_off() -> None:
     """Golden value of the protocol's facts: at patch 16 and 800 pixels the bias is (-8, -8)."""
     grid = PatchGrid(50, 50, 16, 800, 800)
@@ -145,12 +152,7 @@ def test_published_protocol_is_half_a_patch_off() -> None:
     # Where align_corners puts the centre of patch i: i / 49 of the side.
     cells = torch.tensor([[3, 7], [20, 30], [44, 11], [25, 25]], dtype=torch.float64)
     source, truth = cells / 49 * 800, patch_centres(grid)[cells[:, 1].long(), cells[:, 0].long()]
-    found = spair_errors((tokens, source.ceil() + 0.5), (tokens, truth), (800.0, 800.0)) * 800
-    torch.testing.assert_close(found, torch.full_like(found, -8.0))
-    # A landscape is the top of a square: the rest of the square matches nothing.
-    low = tokens[:30]
-    inside = cells[:, 1] < 30
-    found = spair_errors((low, source.ceil()[inside]), (low, truth[inside]), (800.0, 800.0)) * 800
+    found = spair_errors((tokens, source.ceil()), (tokens, truth), 800) * 800
     torch.testing.assert_close(found, torch.full_like(found, -8.0))
 
 
@@ -158,7 +160,7 @@ def test_published_protocol_pools_a_class() -> None:
     items = []
     for number, (count, shift) in enumerate(((30, 0.0), (10, 60.0))):
         points = keypoints(count, number) * 0.5 + 10
-        view_set = pair_of(points, points + shift, number=number, viewpoint=number)
+        view_set = framed(pair_of(points, points + shift, number=number, viewpoint=number))
         grids = grids_of(view_set, 4)
         items.append(item_of(view_set, place_tokens(grids), grids))
     (score,) = run(items, preset="probe3d-spair")
@@ -167,6 +169,34 @@ def test_published_protocol_pools_a_class() -> None:
     assert score.values["pck@0.1/viewpoint-1"] == 0.0
     assert score.values["pck@0.1"] == pytest.approx(30 / 40)
     assert math.isnan(score.values["pck@0.1/viewpoint-2"])
+
+
+def test_published_protocol_counts_what_it_cannot_score() -> None:
+    """NaN features, and a box without extent, are unscored; no class cell becomes 0 by that."""
+    points = keypoints(10) * 0.5 + 10
+    view_set = framed(pair_of(points, points))
+    grids = grids_of(view_set, 4)
+    broken = [torch.full_like(t, math.nan) for t in place_tokens(grids)]
+    flat = {**view_set.extras, "boxes": torch.zeros(2, 4, dtype=torch.float64)}
+    nothing = framed(pair_of(points[:0], points[:0]))
+    for found, tokens, lost in (
+        (view_set, broken, 10),
+        (ViewSet(**{**vars(view_set), "extras": flat}), place_tokens(grids), 10),
+        (nothing, place_tokens(grids), 0),
+    ):
+        (score,) = run([item_of(found, tokens, grids)], preset="probe3d-spair")
+        assert math.isnan(score.values["pck@0.1"])
+        assert score.values["num_unscored_keypoints"] == lost and not score.values["num_keypoints"]
+
+
+def test_published_protocol_refuses_other_frames() -> None:
+    points = keypoints(5) * 0.5 + 10
+    plain = pair_of(points, points)
+    resized = ViewSet(**{**vars(plain), "extras": {**framed(plain).extras, "square_px": 800}})
+    for view_set in (plain, resized):
+        grids = grids_of(view_set, 4)
+        with pytest.raises(BenchError, match="square_px: 800"):
+            run([item_of(view_set, place_tokens(grids), grids)], preset="probe3d-spair")
 
 
 # What a resize does to boxes and homographies
