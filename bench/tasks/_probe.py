@@ -203,6 +203,7 @@ def train_probe(
     if not train_on or not held_out:
         return None
     context = state.context
+    state.samples.hold(next(windows(train_on)))
     dims = [layer.shape[-1] for layer in state.samples.load(train_on[0]).tokens]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.seed)
