@@ -33,10 +33,14 @@ class Samples:
 
 @dataclass(frozen=True)
 class RatioMatches:
-    """The most distinctive matches: rows of the two views [M], most confident first."""
+    """The most distinctive matches: rows of the two views [M], most confident first.
+
+    num_unscored: queries that could not be ranked.
+    """
 
     first: Tensor
     second: Tensor
+    num_unscored: int
 
 
 def navi_samples(view: View, tokens: Tensor) -> Samples:
@@ -71,8 +75,15 @@ def scannet_samples(view: View, tokens: Tensor) -> Samples:
 
 
 def quarter_intrinsics(intrinsics: Tensor) -> Tensor:
-    """Camera matrix [3, 3] of the quarter-resolution raster."""
-    return torch.diag(torch.tensor([_SCALE, _SCALE, 1.0], dtype=torch.float64)) @ intrinsics
+    """Camera matrix [3, 3] of the quarter-resolution raster.
+
+    The protocol takes the principal point of ScanNet's files, which is counted from the first
+    pixel's centre, for one that is counted from its corner.
+    """
+    published = intrinsics.to(torch.float64).clone()
+    published[:2, 2] -= 0.5
+    published[:2] *= _SCALE
+    return published
 
 
 def centred_intrinsics(intrinsics: Tensor) -> Tensor:
@@ -92,8 +103,9 @@ def ratio_matches(first: Tensor, second: Tensor, tile_bytes: int) -> RatioMatche
     d2 = (1 - runner_up).clamp(min=_SMALLEST_DISTANCE)
     confidence = torch.where(best.found & torch.isfinite(d2), 1 - d1 / d2, -torch.inf)
     order = confidence.argsort(descending=True, stable=True)
-    order = order[torch.isfinite(confidence[order])][:NUM_MATCHES]
-    return RatioMatches(order.cpu(), best.index[order].cpu())
+    ranked = order[torch.isfinite(confidence[order])]
+    kept = ranked[:NUM_MATCHES]
+    return RatioMatches(kept.cpu(), best.index[kept].cpu(), len(order) - len(ranked))
 
 
 def match_distances(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Literal
 
 from bench.geometry.recall import bin_label
 from bench.types import Metric
@@ -40,7 +41,7 @@ class Unit:
 class Report:
     """Units (the first holds the headline), those shown per angle bin, and the bins' edges.
 
-    limits: also report ceiling, chance, unfiltered recall and areas.
+    limits: also report ceiling, chance, unfiltered recall and areas. mean_over: see ``Metric``.
     """
 
     units: tuple[Unit, ...]
@@ -48,10 +49,12 @@ class Report:
     bins_deg: Thresholds
     limits: bool = True
     mutual: bool = False
+    mean_over: Literal["scenes", "view_sets"] = "scenes"
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        return (*self._recalls(), *self._areas(), *self._by_angle(), *self._counts())
+        found = (*self._recalls(), *self._areas(), *self._by_angle(), *self._counts())
+        return tuple(replace(metric, mean_over=self.mean_over) for metric in found)
 
     @property
     def labels(self) -> list[str]:
@@ -126,11 +129,13 @@ PROBE3D: Mapping[str, Report] = {
         binned=("cm",),
         bins_deg=(0.0, 30.0, 60.0, 90.0, 120.0),
         limits=False,
+        mean_over="view_sets",
     ),
     "probe3d-scannet": Report(
         (Unit("px", (5.0, 10.0, 20.0), "pixels at a quarter of the input's resolution"),),
         binned=("px",),
         bins_deg=(0.0, 15.0, 30.0, 60.0, 180.0),
         limits=False,
+        mean_over="view_sets",
     ),
 }

@@ -330,6 +330,7 @@ def slow_probe3d_scannet(view_set: ViewSet, tokens: list[torch.Tensor]) -> dict[
     for view, token in zip(view_set.views, tokens, strict=True):
         assert view.depth is not None and view.intrinsics is not None
         depth, K = view.depth.double().numpy()[::4, ::4], view.intrinsics.numpy().copy()
+        K[:2, 2] -= 0.5
         K[:2] *= 0.25
         h, w = depth.shape
         rows, cols = token.shape[:2]
@@ -359,6 +360,7 @@ def slow_probe3d_scannet(view_set: ViewSet, tokens: list[torch.Tensor]) -> dict[
     assert poses[0] is not None and poses[1] is not None
     moved = transform(poses[1] @ torch.linalg.inv(poses[0]), torch.from_numpy(points[0])).numpy()
     K = view_set.views[1].intrinsics.numpy().copy()  # type: ignore[union-attr]
+    K[:2, 2] -= 0.5
     K[:2] *= 0.25
     image = [(p @ K.T)[:, :2] / p[:, 2:] for p in (moved, points[1])]
     error = np.linalg.norm(image[0][kept] - image[1][distance.argmin(1)[kept]], axis=1)
