@@ -16,17 +16,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from sklearn.metrics import root_mean_squared_error
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from bench.errors import BenchError
-from bench.geometry.depth import align_affine, align_median, depth_scores, relative_depth
 from bench.geometry.grid import patch_centres, split_into_patches
-from bench.geometry.normals import angles_deg, normal_scores, normals_from_depth
 from bench.models.preprocessing import padded_grid
 from bench.probes.heads import DPTHead, LinearHead, Probe
-from bench.probes.objectives import depth_loss, depth_objective, gradient_loss, normal_loss
 from bench.probes.samples import HELD_BYTES, Sample, SampleKey, Samples, windows
 from bench.probes.training import (
     History,
@@ -49,124 +45,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-# Formulas
-
-
-def test_depth_scores_by_hand_and_scikit_learn() -> None:
-    rng = np.random.default_rng(0)
-    true = rng.uniform(1, 5, 200)
-    predicted = true * rng.uniform(0.5, 2, 200)
-    t, p = torch.from_numpy(true), torch.from_numpy(predicted)
-    scores = depth_scores(p, t)
-    assert scores["rmse"] == pytest.approx(root_mean_squared_error(true, predicted))
-    ratio = np.maximum(predicted / true, true / predicted)
-    for k in (1, 2, 3):
-        assert scores[f"delta{k}"] == pytest.approx(np.mean(ratio < 1.25**k))
-    assert scores["abs_rel"] == pytest.approx(np.mean(np.abs(predicted - true) / true))
-    assert depth_scores(t, t) == {"delta1": 1, "delta2": 1, "delta3": 1, "rmse": 0, "abs_rel": 0}
-    assert depth_scores(t[:0], t[:0]) == {}
-    assert math.isfinite(depth_scores(-t, t)["rmse"])
-
-
-def test_alignment_is_least_squares() -> None:
-    rng = np.random.default_rng(0)
-    p, t = (torch.from_numpy(rng.uniform(1, 5, 50)) for _ in range(2))
-    slope, shift = np.polyfit(p.numpy(), t.numpy(), 1)
-    np.testing.assert_allclose(align_affine(p, t), slope * p.numpy() + shift)
-    torch.testing.assert_close(align_affine(3 * t - 1, t), t)
-    torch.testing.assert_close(align_affine(torch.ones(50).double(), t), t.mean().expand(50))
-    torch.testing.assert_close(align_median(4 * t, t), t)
-
-
-def test_relative_depth_spans_its_own_range() -> None:
-    depth = torch.tensor([[0.0, 2.0], [3.0, 6.0]])
-    expected = torch.tensor([[0.0, 0.01], [0.2575, 1.0]])
-    torch.testing.assert_close(relative_depth(depth), expected)
-    assert not relative_depth(torch.zeros(2, 2)).any()
-
-
-def test_normals_of_a_sphere_and_a_wall() -> None:
-    view = view_of(camera_at(30), 120, 150)
-    assert view.depth is not None and view.intrinsics is not None and view.normals is not None
-    found = normals_from_depth(view.depth, view.intrinsics)
-    known = found.norm(dim=0) > 0
-    torch.testing.assert_close(found.norm(dim=0)[known], torch.ones(int(known.sum())))
-    assert not known[0].any() and not known[:, -1].any()
-    angles = angles_deg(found[:, known].T, view.normals[:, known].T)
-    assert float(angles.median()) < 0.5 and float(angles.quantile(0.99)) < 8
-    # The sphere's silhouette is a depth edge; most of everything else is known.
-    assert 0.9 < float(known[1:-1, 1:-1].float().mean()) < 1
-    shifted = view.intrinsics.clone()
-    shifted[0, 2] += 40
-    wrong = normals_from_depth(view.depth, shifted)
-    assert float(angles_deg(wrong[:, known].T, view.normals[:, known].T).median()) > 3
-
-
-def test_normals_face_the_camera_and_shun_unknown_depth() -> None:
-    depth = torch.full((9, 9), 2.0)
-    depth[4, 4] = 0
-    intrinsics = torch.tensor([[50.0, 0, 4.5], [0, 50, 4.5], [0, 0, 1]])
-    found = normals_from_depth(depth, intrinsics)
-    torch.testing.assert_close(found[:, 2, 2], torch.tensor([0.0, 0.0, -1.0]))
-    blank = found.norm(dim=0) == 0
-    assert blank[4, 3:6].all() and blank[3:6, 4].all() and not blank[3, 3]
-
-
-def test_angles_by_hand() -> None:
-    true = torch.tensor([[0.0, 0, -1]]).expand(4, 3)
-    predicted = torch.tensor([[0.0, 0, -3], [0, 1, -1], [0, 0, 1], [0, 0, 0]])
-    angles = angles_deg(predicted, true)
-    torch.testing.assert_close(angles, torch.tensor([0.0, 45, 180, 90]).double())
-    scores = normal_scores(angles)
-    assert scores["within_30deg"] == 0.25 and scores["mean_deg"] == pytest.approx(78.75)
-    assert scores["rmse_deg"] == pytest.approx(float(np.sqrt(np.mean([0, 45**2, 180**2, 90**2]))))
-    assert normal_scores(angles[:0]) == {}
-
-
-def test_depth_loss_by_the_formula() -> None:
-    rng = np.random.default_rng(0)
-    p, t = rng.uniform(1, 3, (2, 2, 1, 9, 11))
-    known = rng.random((2, 9, 11)) < 0.7
-    g = np.log(p + 1e-3) - np.log(t + 1e-3)
-    inside = g[:, 0][known]
-    expected = 10 * math.sqrt(np.mean(inside**2) - 0.85 * np.mean(inside) ** 2)
-    for s in (1, 2, 4, 6):
-        thin, ok = g[:, 0, ::s, ::s], known[:, ::s, ::s]
-        for step, both in (
-            (thin[:, :, 1:] - thin[:, :, :-1], ok[:, :, 1:] & ok[:, :, :-1]),
-            (thin[:, 1:] - thin[:, :-1], ok[:, 1:] & ok[:, :-1]),
-        ):
-            expected += 0.5 * np.abs(step[both]).mean() if both.any() else 0
-    found = depth_loss(torch.from_numpy(p), torch.from_numpy(t), torch.from_numpy(known))
-    assert float(found) == pytest.approx(expected)
-    valid = torch.from_numpy(known)[:, None]
-    assert float(gradient_loss(torch.ones_like(valid, dtype=torch.float64), valid)) == 0
-
-
-def test_normal_loss_by_the_formula() -> None:
-    rng = np.random.default_rng(0)
-    output = torch.from_numpy(rng.normal(size=(1, 4, 3, 3)))
-    true = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(1, 3, 3, 3))), dim=1)
-    known = torch.from_numpy(rng.random((1, 3, 3)) < 0.7)
-    total = []
-    for i, j in known[0].nonzero().tolist():
-        direction, raw = output[0, :3, i, j].numpy(), float(output[0, 3, i, j])
-        angle = math.acos(direction @ true[0, :, i, j].numpy() / np.linalg.norm(direction))
-        k = (raw if raw > 0 else math.exp(raw) - 1) + 1.01
-        total.append(math.log(1 + math.exp(-k * math.pi)) - math.log(k * k + 1) + k * angle)
-    assert float(normal_loss(output, true, known)) == pytest.approx(np.mean(total))
-
-
-def test_bins_cover_the_range() -> None:
-    read = depth_objective(10.0, 64).read
-    logits = torch.full((1, 64, 1, 1), -5.0)
-    assert float(read(logits)) == pytest.approx(5.0, abs=0.01)
-    for index, depth in ((0, 0.001), (63, 10.0)):
-        sharp = logits.clone()
-        sharp[0, index] = 1e6
-        assert float(read(sharp)) == pytest.approx(depth, abs=0.01)
 
 
 # Heads
