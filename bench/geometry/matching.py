@@ -114,9 +114,7 @@ def find_queries(a: View, b: View, points: Points, metric: bool, occlusion: bool
     index = points.known.nonzero()[:, 0]
     world = points.world[index]
     if a.camera_from_world is None or b.intrinsics is None or b.camera_from_world is None:
-        nowhere = torch.full((0, 2), torch.nan, dtype=torch.float64)
-        none = torch.zeros(0, dtype=torch.bool)
-        return Queries(index[:0], nowhere, world[:0], none, float("nan"))
+        return no_queries()
     camera = transform(b.camera_from_world.to(torch.float64), world)
     targets, z = project(camera, b.intrinsics.to(torch.float64))
     if occlusion and b.depth is not None:
@@ -125,6 +123,42 @@ def find_queries(a: View, b: View, points: Points, metric: bool, occlusion: bool
         seen = inside_image(targets, *b.size)
     angle = relative_rotation_deg(a.camera_from_world, b.camera_from_world)
     return Queries(index, targets, world, seen, angle)
+
+
+def homography_queries(
+    points: Points, b_from_a: Tensor, size_a: tuple[int, int], size_b: tuple[int, int]
+) -> Queries:
+    """Every sample of view a, where a homography puts it in view b.
+
+    A sample is visible where it falls into b, and lies on the same side of the horizon as the
+    middle of a. World points and the viewpoint change are unknown (NaN).
+
+    Args:
+        points: samples of a.
+        b_from_a: pixels of a to pixels of b, [3, 3].
+        size_a, size_b: (height, width) in pixels.
+    """
+    middle = torch.tensor([[size_a[1] / 2, size_a[0] / 2]], dtype=torch.float64)
+    mapped, side = (
+        torch.nn.functional.pad(pixels.to(torch.float64), (0, 1), value=1.0) @ b_from_a.T
+        for pixels in (points.pixels, middle)
+    )
+    in_front = mapped[:, 2] * side[0, 2] > 0
+    targets = torch.where(in_front[:, None], mapped[:, :2] / mapped[:, 2:], torch.nan)
+    return Queries(
+        index=torch.arange(len(targets)),
+        targets=targets,
+        world=torch.full((len(targets), 3), torch.nan, dtype=torch.float64),
+        visible=inside_image(targets, *size_b),
+        angle_deg=float("nan"),
+    )
+
+
+def no_queries() -> Queries:
+    """Nothing to ask, for a pair of views of which too little is known."""
+    nowhere = torch.zeros(0, 3, dtype=torch.float64)
+    nothing = torch.zeros(0, dtype=torch.long)
+    return Queries(nothing, nowhere[:, :2], nowhere, nothing.bool(), float("nan"))
 
 
 def match_errors(queries: Queries, candidates: Points, matches: Tensor) -> Errors:

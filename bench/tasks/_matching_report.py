@@ -106,7 +106,7 @@ class Report:
 
 
 RECALL = "Share of queries whose match lies within the threshold"
-UNFILTERED = "The same over all queries with depth, whether visible in the other view or not"
+UNFILTERED = "The same over all queries, whether visible in the other view or not"
 PRECISION = "Share of matched queries whose match lies within the threshold"
 _LIMITS = {
     "ceiling": "Share of queries that any matcher could bring within the threshold",
