@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import webbrowser
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +26,7 @@ def report(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if published files are stale.")
     ] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
 ) -> None:
     """Write leaderboard, figures and one self-contained HTML page of a run.
 
@@ -48,13 +50,15 @@ def report(
         return
     if not runs:
         raise BenchError("No run folder given.", "For example: bench report results/correspondence")
-    for run in runs:
-        publish(run)
+    figures = [path for run in runs for path in publish(run).files]
     if PAGE.is_file():
         refresh(PAGE, RESULTS)
     target = out or runs[0] / "report.html"
-    write_text(target, page(runs))
-    typer.echo(f"Report: {target}")
+    write_text(target, page(runs, figures))
+    address = target.resolve().as_uri()
+    if open_page:
+        webbrowser.open(address)
+    typer.echo(f"Report: {target}\nIn a browser: {address}")
 
 
 def leaderboard(

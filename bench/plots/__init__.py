@@ -2,7 +2,7 @@
 
 from bench.plots.angles import by_angle
 from bench.plots.cost import cost
-from bench.plots.draw import draw_all, write_figures
+from bench.plots.draw import Drawing, draw_all, write_figures
 from bench.plots.figure import Plot, save, svg_bytes
 from bench.plots.forest import forest
 from bench.plots.layers import by_layer, by_layer_type
@@ -12,6 +12,7 @@ from bench.plots.ranking import ranking
 from bench.plots.similarity import layer_similarity
 
 __all__ = [
+    "Drawing",
     "Plot",
     "by_angle",
     "by_layer",

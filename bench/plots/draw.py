@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +23,16 @@ from bench.stats import direction, headline_metric
 _PLAIN, _CONTROLLED = "auroc", "auroc_position_controlled"
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of a run. subject: its task and preset; None for all tasks together."""
+
+    name: str
+    subject: str | None
+    caption: str
+    plot: Plot
+
+
 def write_figures(summary: pd.DataFrame, metrics: pd.DataFrame, folder: Path) -> list[Path]:
     """Every figure as PNG, SVG and CSV.
 
@@ -29,22 +40,22 @@ def write_figures(summary: pd.DataFrame, metrics: pd.DataFrame, folder: Path) ->
         The paths written, in order.
     """
     drawn = draw_all(summary, metrics)
-    return [path for name, _, plot in drawn for path in save(plot, folder / name)]
+    return [path for drawing in drawn for path in save(drawing.plot, folder / drawing.name)]
 
 
-def draw_all(summary: pd.DataFrame, metrics: pd.DataFrame) -> Iterator[tuple[str, str, Plot]]:
-    """File name, caption and plot of every figure that there is data for."""
+def draw_all(summary: pd.DataFrame, metrics: pd.DataFrame) -> Iterator[Drawing]:
+    """Every figure that there is data for, task by task."""
     for (task, preset), own in summary.groupby(["task", "preset"]):
         stem = _file_name(f"{task}_{preset}" if preset else task)
         title = f"{task} ({preset})" if preset else str(task)
         for name, caption, plot in _draw_task(own, metrics, str(task)):
-            yield f"{stem}_{name}", f"{title}: {caption}", plot
+            yield Drawing(f"{stem}_{name}", title, caption, plot)
     # Its colours run from the worst backbone to the best: with one there is nothing to compare.
     if summary.loc[summary["role"] == "backbone", "model"].nunique() < 2:
         return
     whole = overview(summary, metrics)
     if not whole.data.empty:
-        yield "overview", "Headline scores of all tasks", whole
+        yield Drawing("overview", None, "Headline scores of all tasks", whole)
 
 
 def _draw_task(

@@ -15,7 +15,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from bench.compare import compare
-from bench.plots import cost, draw_all, svg_bytes
+from bench.plots import Plot, cost, draw_all, svg_bytes
+from bench.report.sheets import KINDS, Sheet
 from bench.report.view_sets import extreme_view_sets
 from bench.stats import (
     at_chosen_layers,
@@ -28,8 +29,12 @@ from bench.stats import (
 from bench.tables import Grid, Table, build_grids, decimals
 from bench.tables.labels import one_line
 
-#: PNG bytes of a view set, by dataset, scene and set.
+#: WebP bytes of a view set, by dataset, scene and set.
 Pictures = Mapping[tuple[str, str, str], bytes]
+#: Text, names with values, or a table as a list of rows.
+Entry = str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+#: Pixels of the page to an inch of a figure: 8 points are read as easily as the page's text.
+PIXELS_PER_INCH = 118
 
 
 def report_html(
@@ -42,7 +47,9 @@ def report_html(
     costs: pd.DataFrame | None = None,
     cost_labels: Mapping[str, str] | None = None,
     pictures: Pictures | None = None,
-    provenance: Mapping[str, Any] | None = None,
+    sheets: Sequence[Sheet] = (),
+    sheets_left_out: int = 0,
+    provenance: Mapping[str, Entry] | None = None,
 ) -> str:
     """One self-contained page: findings, leaderboard, figures, view sets, failures, provenance.
 
@@ -50,7 +57,9 @@ def report_html(
         items, metrics, cells, tables: see `bench.tables.build_grids`.
         costs, cost_labels: see `bench.plots.cost`.
         pictures: shown beside the best and worst view sets.
-        provenance: anything that JSON holds; shown as it is.
+        sheets, sheets_left_out: feature maps, matches and similarities, and how many more there
+            are in the run folder.
+        provenance: heading -> what stands below it.
     """
     summary = summarise(items)
     grids = build_grids(summary, metrics, cells, tables)
@@ -59,17 +68,19 @@ def report_html(
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    environment.filters["line"] = one_line
+    environment.filters |= {"line": one_line, "json": json.dumps}
     return environment.from_string(_asset("report.html.j2")).render(
         title=title,
         description=description,
         facts=_facts(items, cells),
         findings=list(_findings(items, summary, metrics, shown)),
         tables=[_table(grid) for grid in grids],
-        figures=list(_figures(summary, metrics, costs, cost_labels or {})),
+        figures=_figures(summary, metrics, costs, cost_labels or {}),
+        sheets=list(_sheets(sheets)),
+        sheets_left_out=sheets_left_out,
         view_sets=_view_sets(extreme_view_sets(items, metrics, shown), pictures or {}),
         failures=_failures(cells),
-        provenance=[(key, _text(value)) for key, value in (provenance or {}).items()],
+        provenance=[(key, _table_of(value)) for key, value in (provenance or {}).items()],
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
@@ -125,33 +136,88 @@ def _figures(
     metrics: pd.DataFrame,
     costs: pd.DataFrame | None,
     cost_labels: Mapping[str, str],
-) -> Iterator[tuple[str, str]]:
-    """Caption and data URI; an SVG inside <img> runs nothing and shares no names with others."""
-    for _, caption, plot in draw_all(summary, metrics):
-        yield caption, _data_uri("image/svg+xml", svg_bytes(plot))
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Figures under their headings, all tasks together first."""
+    whole: list[dict[str, Any]] = []
+    found: dict[str, list[dict[str, Any]]] = {}
+    for drawing in draw_all(summary, metrics):
+        figure = _figure(drawing.caption, drawing.plot)
+        if drawing.subject is None:
+            whole.append(figure)
+        else:
+            found.setdefault(drawing.subject, []).append(figure)
+    priced: list[dict[str, Any]] = []
     for task in sorted(summary["task"].unique()) if costs is not None else ():
         metric = headline_metric(metrics, task)
         plot = cost(summary, metrics, task, str(metric), costs, cost_labels)
         if not plot.data.empty:
-            yield f"{task}: score and cost", _data_uri("image/svg+xml", svg_bytes(plot))
+            priced.append(_figure(f"{task}: {metric} against cost", plot))
+    groups = [("All tasks", whole), *found.items(), ("Score against cost", priced)]
+    return [(heading, figures) for heading, figures in groups if figures]
 
 
-def _view_sets(found: pd.DataFrame, pictures: Pictures) -> list[dict[str, Any]]:
+def _figure(caption: str, plot: Plot) -> dict[str, Any]:
+    """An SVG inside <img> runs nothing and shares no names with others."""
+    width, height = plot.figure.get_size_inches() * PIXELS_PER_INCH
+    return {
+        "caption": caption,
+        "source": _data_uri("image/svg+xml", svg_bytes(plot)),
+        "width": round(width),
+        "height": round(height),
+    }
+
+
+def _sheets(sheets: Sequence[Sheet]) -> Iterator[dict[str, Any]]:
+    """Per dataset and kind: the contact sheets, and the pictures of single scenes."""
+    keys = dict.fromkeys((sheet.dataset, sheet.kind) for sheet in sheets)
+    for dataset, kind in sorted(keys, key=lambda key: (key[0], list(KINDS).index(key[1]))):
+        own = [sheet for sheet in sheets if (sheet.dataset, sheet.kind) == (dataset, kind)]
+        pictures = [
+            {
+                "caption": sheet.scene or "all scenes",
+                "is_overview": sheet.scene is None,
+                "source": _data_uri("image/webp", sheet.data),
+                "width": sheet.size[0],
+                "height": sheet.size[1],
+            }
+            for sheet in own
+        ]
+        yield {"dataset": dataset, "name": KINDS[kind], "pictures": pictures}
+
+
+def _view_sets(found: pd.DataFrame, pictures: Pictures) -> dict[str, Any] | None:
+    """Each view set once, with its picture; who does best and worst on which, by their numbers."""
+    if found.empty:
+        return None
+    sets = {key: place for place, key in enumerate(_set_keys(found).unique())}
     groups = []
     for (task, dataset, metric), group in found.groupby(["task", "dataset", "metric"], sort=False):
-        rows, digits = [], decimals(group["value"])
-        for row in group.itertuples(index=False):
-            picture = pictures.get((row.dataset, row.scene, row.set_id))
-            rows.append(
+        digits = decimals(group["value"])
+        lists = []
+        for model, own in group.groupby("model", sort=False, dropna=False):
+            mean = pd.isna(model)
+            layer = "" if mean or own["layer"].iloc[0] == "output" else f", {own['layer'].iloc[0]}"
+            rows = zip(_set_keys(own), own["value"], own["place"], strict=True)
+            lists.append(
                 {
-                    "place": row.place,
-                    "name": f"{row.scene} / {row.set_id}",
-                    "value": f"{row.value:.{digits}f}",
-                    "picture": None if picture is None else _data_uri("image/png", picture),
+                    "name": "mean of the backbones" if mean else one_line(f"{model}{layer}"),
+                    "entries": [[sets[key], f"{v:.{digits}f}", place] for key, v, place in rows],
                 }
             )
-        groups.append({"task": task, "dataset": dataset, "metric": metric, "rows": rows})
-    return groups
+        groups.append({"name": one_line(f"{task}, {dataset} ({metric})"), "lists": lists})
+    cards = []
+    for (dataset, scene, set_id), number in sets.items():
+        picture = pictures.get((dataset, scene, set_id))
+        source = None if picture is None else _data_uri("image/webp", picture)
+        name = f"{dataset}: {scene} / {set_id}"
+        cards.append({"number": number, "name": name, "source": source})
+    missing = sum(card["source"] is None for card in cards)
+    return {"groups": groups, "cards": cards, "missing": missing}
+
+
+def _set_keys(rows: pd.DataFrame) -> pd.Series[Any]:
+    keys = list(zip(rows["dataset"], rows["scene"], rows["set_id"], strict=True))
+    return pd.Series(keys, index=rows.index, dtype=object)
 
 
 def _failures(cells: pd.DataFrame) -> list[tuple[str, str]]:
@@ -162,10 +228,20 @@ def _failures(cells: pd.DataFrame) -> list[tuple[str, str]]:
     ]
 
 
+def _table_of(value: Entry) -> dict[str, Any]:
+    """Text, or rows with the names of their columns."""
+    if isinstance(value, str):
+        return {"text": value}
+    if isinstance(value, Mapping):
+        return {"head": [], "rows": [[str(key), _text(entry)] for key, entry in value.items()]}
+    head = list(dict.fromkeys(name for row in value for name in row))
+    return {"head": head, "rows": [[_text(row.get(name, "")) for name in head] for row in value]}
+
+
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return json.dumps(value, indent=1, ensure_ascii=False, default=str)
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _asset(name: str) -> str:

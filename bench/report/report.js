@@ -1,5 +1,6 @@
 "use strict";
-// Without this script the page shows everything: tables in their printed order, every layer.
+// Without this script tables stand in their printed order with every layer, and the view sets are
+// those of the first task.
 
 function sortBy(table, column, header) {
   const better = Number(header.dataset.best || 0);
@@ -65,3 +66,36 @@ function setUp(board) {
 }
 
 document.querySelectorAll(".board").forEach(setUp);
+
+// Each view set has one card, and so one picture; choosing a model moves cards between the lists.
+function setUpExtremes(section) {
+  const groups = JSON.parse(section.dataset.groups);
+  const [groupChoice, modelChoice] = section.querySelectorAll("select");
+  const cards = new Map();
+  for (const card of section.querySelectorAll("li")) cards.set(Number(card.dataset.set), card);
+  const spare = section.querySelector(".spare");
+  const show = () => {
+    const entries = groups[groupChoice.selectedIndex].lists[modelChoice.selectedIndex].entries;
+    spare.append(...cards.values());
+    for (const [number, value, place] of entries) {
+      const card = cards.get(number);
+      card.querySelector("strong").textContent = value;
+      section.querySelector(`.cards.${place}`).append(card);
+    }
+  };
+  groupChoice.addEventListener("change", () => {
+    const model = modelChoice.value;
+    const names = groups[groupChoice.selectedIndex].lists.map((list) => list.name);
+    modelChoice.replaceChildren(...names.map((name) => new Option(name)));
+    modelChoice.selectedIndex = Math.max(0, names.indexOf(model));
+    show();
+  });
+  modelChoice.addEventListener("change", show);
+  section.querySelector(".controls").hidden = false;
+  groupChoice.selectedIndex = 0;
+  modelChoice.selectedIndex = 0;
+  show();
+}
+
+const extremes = document.getElementById("extremes");
+if (extremes) setUpExtremes(extremes);

@@ -278,8 +278,8 @@ def test_hostile_labels_in_every_figure(items: pd.DataFrame, tmp_path: Path) -> 
     label = "$\\frac{|<b>%"
     own = items[items["dataset"] == "blendedmvs"]
     summary = summarise(own.assign(model=own["model"].replace("DINOv2-S", label)))
-    for _, _, plot in plots.draw_all(summary, METRICS):
-        plot.figure.canvas.draw()
+    for drawing in plots.draw_all(summary, METRICS):
+        drawing.plot.figure.canvas.draw()
     plots.cost(
         summary, METRICS, TASK, CONTROLLED, costs(summary), {"ms": label}
     ).figure.canvas.draw()
@@ -324,7 +324,7 @@ def test_write_figures_writes_what_is_drawn(items: pd.DataFrame, tmp_path: Path)
 
 
 def test_what_there_is_data_for_is_drawn(summary: pd.DataFrame) -> None:
-    names = [name for name, _, _ in plots.draw_all(summary, METRICS)]
+    names = [drawing.name for drawing in plots.draw_all(summary, METRICS)]
     assert names == [
         "depth_v1_ranking",
         "depth_v1_by_layer",
@@ -365,7 +365,9 @@ def test_importing_bench_imports_no_plotting() -> None:
 def test_a_headline_without_direction_is_not_ranked(summary: pd.DataFrame) -> None:
     undirected = METRICS.astype({"higher_is_better": object})
     undirected["higher_is_better"] = None
-    names = [name for name, _, _ in plots.draw_all(summary.query("task == 'depth'"), undirected)]
+    names = [
+        drawing.name for drawing in plots.draw_all(summary.query("task == 'depth'"), undirected)
+    ]
     assert names == ["depth_v1_by_layer"]
 
 
@@ -403,7 +405,7 @@ def test_layer_heatmap_has_every_layer_in_network_order(summary: pd.DataFrame) -
 def test_many_deep_models_share_one_heat_map() -> None:
     many = summarise(items_frame(9, 8, num_scenes=4, sets_per_scene=1, angles=False))
     own = many[many["task"] == "depth"]
-    names = [name for name, _, _ in plots.draw_all(own, METRICS)]
+    names = [drawing.name for drawing in plots.draw_all(own, METRICS)]
     assert [name for name in names if "layers" in name or "models" in name] == [
         "depth_v1_models_by_layer"
     ]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from base64 import b64decode, b64encode
 from html.parser import HTMLParser
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from bench.report import extreme_view_sets, report_html
+from bench.report import Entry, Sheet, extreme_view_sets, read_sheets, report_html
 from bench.stats import shown_layers, summarise
 from bench.tables import Table
 from tests.unit.hostile import HOSTILE
@@ -65,7 +69,11 @@ def items() -> pd.DataFrame:
 def page(items: pd.DataFrame) -> Page:
     costs = pd.DataFrame({"model": ["DINOv2-S", "DINOv2-B", "CroCo v2"], "cost": [5.0, 9.0, 7.0]})
     pictures = {("scannetpp", f"scene_{i:03d}", f"{i:03d}_0"): b"picture" for i in range(12)}
-    provenance = {"command": ["bench", "run", "x"], "versions": {"torch": "2.8"}}
+    provenance: dict[str, Entry] = {
+        "To repeat it": "bench run x",
+        "Made with": {"torch": "2.8"},
+        "Models": [{"model": "DINOv2-S", "seed": 0}, {"model": "rgb", "weights": None}],
+    }
     text = report_html(
         "A suite", items, METRICS, cells_frame(items), TABLES, "Why?", costs, {"cost": "time [ms]"},
         pictures=pictures, provenance=provenance,
@@ -77,7 +85,14 @@ def test_every_section_is_there(page: Page) -> None:
     assert {"findings", "leaderboard", "figures", "view-sets", "failures", "provenance"} <= set(
         page.values("id")
     )
-    for words in ("A suite", "Why?", "DINOv2-S beats", "CUDA out of memory", '"torch": "2.8"'):
+    for words in (
+        "A suite",
+        "Why?",
+        "DINOv2-S beats",
+        "CUDA out of memory",
+        "torch2.8",
+        "bench run x",
+    ):
         assert words in page.text
     anchors = {value[1:] for value in page.values("href")}
     assert anchors <= set(page.values("id"))
@@ -101,7 +116,8 @@ def test_policy_allows_this_style_and_script_only(page: Page) -> None:
 
 
 def test_leaderboard_has_all_rows_and_sort_keys(page: Page) -> None:
-    assert len(page.rows) == 1 + 3 + 12 + 4
+    provenance = 1 + 3
+    assert len(page.rows) == 1 + 3 + 12 + 4 + provenance
     assert page.rows[1][0] == "DINOv2-S"
     assert len(page.values("data-value")) == 19 * 2
     assert all(math.isfinite(float(value)) for value in page.values("data-value"))
@@ -113,7 +129,8 @@ def test_leaderboard_has_all_rows_and_sort_keys(page: Page) -> None:
 def test_figures_and_pictures_are_embedded(page: Page) -> None:
     kinds = [value.split(";")[0] for value in page.values("src")]
     assert kinds.count("data:image/svg+xml") == 9
-    assert kinds.count("data:image/png") == 2 * 2 * 4
+    # A card per test view set that is among the extremes of anything, however often it is.
+    assert kinds.count("data:image/webp") == len(page.values("data-set")) == 9
     svg = b64decode(page.values("src")[0].split(",")[1])
     assert b"<svg" in svg
     assert all(page.values("alt"))
@@ -168,7 +185,8 @@ def test_extreme_view_sets_by_hand() -> None:
     items = items_frame(num_models=2, num_scenes=12, sets_per_scene=1)
     shown = shown_layers(summarise(items), METRICS)
     found = extreme_view_sets(items, METRICS, shown, count=2)
-    own = found[(found["task"] == "depth") & (found["dataset"] == "scannetpp")]
+    found = found[(found["task"] == "depth") & (found["dataset"] == "scannetpp")]
+    own = found[found["model"].isna()]
     assert own["place"].tolist() == ["worst", "worst", "best", "best"]
     layers = shown[shown["task"] == "depth"].set_index("model")["layer"]
     test = items.query("split == 'test' and metric == 'rmse_m' and dataset == 'scannetpp'")
@@ -177,13 +195,55 @@ def test_extreme_view_sets_by_hand() -> None:
     ordered = scores.mean(axis=1).sort_values(ascending=False)
     assert own["set_id"].tolist() == [*ordered.index[:2], *ordered.index[-2:][::-1]]
     assert own["value"].iloc[0] == pytest.approx(ordered.iloc[0])
+    assert own["layer"].isna().all()
+
+
+def test_each_model_has_its_own_extremes() -> None:
+    items = items_frame(num_models=2, num_scenes=12, sets_per_scene=1)
+    shown = shown_layers(summarise(items), METRICS)
+    found = extreme_view_sets(items, METRICS, shown, count=3)
+    found = found[(found["task"] == TASK) & (found["dataset"] == "blendedmvs")]
+    names = list(dict.fromkeys(found["model"].dropna()))
+    assert names[:2] == ["DINOv2-S", "DINOv2-B"]
+    assert set(names[2:]) == {"oracle", "position", "noise", "rgb"}
+    layer = shown[shown["task"] == TASK].set_index("model")["layer"]["DINOv2-B"]
+    own = items.query(
+        f"model == 'DINOv2-B' and layer == '{layer}' and split == 'test' "
+        f"and metric == '{CONTROLLED}' and dataset == 'blendedmvs'"
+    ).dropna(subset="value")
+    ordered = own.sort_values("value")["set_id"].tolist()
+    mine = found[found["model"] == "DINOv2-B"]
+    assert mine[mine["place"] == "worst"]["set_id"].tolist() == ordered[:3]
+    assert mine[mine["place"] == "best"]["set_id"].tolist() == ordered[:-4:-1]
+    assert set(mine["layer"]) == {layer}
+
+
+def test_one_backbone_has_no_mean() -> None:
+    items = items_frame(num_models=1, num_scenes=12, sets_per_scene=1)
+    found = extreme_view_sets(items, METRICS, shown_layers(summarise(items), METRICS))
+    assert found["model"].notna().all()
+
+
+def test_the_page_holds_the_extremes_of_every_model(page: Page) -> None:
+    (text,) = page.values("data-groups")
+    groups = json.loads(text)
+    assert [group["name"] for group in groups] == [
+        "depth, scannetpp (rmse_m)", f"{TASK}, scannetpp ({CONTROLLED})"
+    ]  # fmt: skip
+    names = [entry["name"] for entry in groups[1]["lists"]]
+    assert names[0] == "mean of the backbones"
+    assert len(names) == 1 + 3 + 4
+    cards = {int(number) for number in page.values("data-set")}
+    shown = [entry for group in groups for part in group["lists"] for entry in part["entries"]]
+    assert {number for number, _, _ in shown} == cards
+    assert {place for _, _, place in shown} == {"worst", "best"}
 
 
 def test_few_view_sets_are_not_both_best_and_worst() -> None:
     items = items_frame(num_models=2, num_scenes=4, sets_per_scene=1, seed=2)
     shown = shown_layers(summarise(items), METRICS)
     found = extreme_view_sets(items, METRICS, shown)
-    assert not found.duplicated(["task", "dataset", "scene", "set_id"]).any()
+    assert not found.duplicated(["task", "dataset", "model", "scene", "set_id"]).any()
     assert extreme_view_sets(items.head(0), METRICS, shown).empty
 
 
@@ -194,3 +254,38 @@ def test_figures_without_data_are_left_out(items: pd.DataFrame) -> None:
         report_html("t", own, METRICS, cells_frame(own), costs=costs, cost_labels={"cost": "ms"})
     )
     assert page.values("alt") == ["depth (v1): rmse_m with 95 % intervals"]
+
+
+def test_pictures_come_from_the_published_files(tmp_path: Path) -> None:
+    folder = tmp_path / "figures" / "demo"
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 255, (40, 2200, 3), dtype=np.uint8)
+    names = ("pca_room", "pca_contact_sheet", "matches_room", "notes")
+    files = [folder / f"{name}.png" for name in names]
+    files.append(folder.parent / "pca_by_layer.png")
+    for path in files:
+        Image.fromarray(noise).save(path)
+    sheets, left_out = read_sheets([*files, folder / "pca_room.csv"])
+    assert [(sheet.kind, sheet.scene) for sheet in sheets] == [
+        ("pca", None), ("pca", "room"), ("matches", "room")
+    ]  # fmt: skip
+    assert {(sheet.dataset, sheet.size) for sheet in sheets} == {("demo", (1100, 20))}
+    assert not left_out
+    few, rest = read_sheets(files, budget=len(sheets[0].data))
+    assert [sheet.scene for sheet in few] == [None]
+    assert [path.name for path in rest] == ["pca_room.png", "matches_room.png"]
+
+
+def test_sheets_stand_first_and_scenes_are_folded(items: pd.DataFrame) -> None:
+    few = items[(items["metric"] == "rmse_m") & (items["model"] == "rgb")]
+    sheets = [
+        Sheet("<demo>", "pca", scene, b"picture", (10, 20)) for scene in (None, "room", "hall")
+    ]
+    page = Page(report_html("t", few, METRICS, cells_frame(few), sheets=sheets, sheets_left_out=7))
+    assert page.text.count("<demo>: Principal components") == 1
+    assert "2 pictures one by one" in page.text
+    assert "7 more pictures" in page.text
+    assert page.tags.index("figcaption") < page.tags.index("details", page.tags.index("figcaption"))
+    assert [value for value in page.values("src") if "webp" in value] == [
+        "data:image/webp;base64,cGljdHVyZQ=="
+    ] * 3

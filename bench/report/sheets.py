@@ -1,0 +1,82 @@
+"""Pictures that a run's figures hold as PNG, small enough for a page."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+#: Kinds of pictures, by the first word of their file names, and what they show.
+KINDS = {
+    "pca": "Principal components of the features as red, green and blue",
+    "kmeans": "Clusters of the features",
+    "matches": "Matches between two views, by their error",
+    "cka": "Similarity of layers (linear CKA)",
+}
+MAX_WIDTH = 1100
+#: Bytes of all pictures together; base64 adds a third.
+BUDGET = 6_000_000
+_CONTACT_SHEET = "contact_sheet"
+_NAME = re.compile(rf"({'|'.join(KINDS)})_(.+)")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A picture. scene: None for a contact sheet of all scenes; data: WebP; size: pixels."""
+
+    dataset: str
+    kind: str
+    scene: str | None
+    data: bytes
+    size: tuple[int, int]
+
+
+def read_sheets(paths: Iterable[Path], budget: int = BUDGET) -> tuple[list[Sheet], list[Path]]:
+    """Pictures among a run's published files, contact sheets first.
+
+    Args:
+        paths: files; those that are no picture of a dataset's scenes are ignored.
+        budget: what would take more bytes in all is left out.
+    Returns:
+        The pictures, and the files of those that were left out.
+    """
+    named = [(path, match) for path in paths if (match := _NAME.fullmatch(path.stem))]
+    found = [
+        (path, match[1], None if match[2].startswith(_CONTACT_SHEET) else match[2])
+        for path, match in named
+        if path.suffix == ".png" and path.parent.name != "figures"
+    ]
+    found.sort(key=lambda entry: entry[2] is not None)
+    sheets: list[Sheet] = []
+    left_out: list[Path] = []
+    for path, kind, scene in found:
+        if left_out:
+            left_out.append(path)
+            continue
+        data, size = _small(path)
+        budget -= len(data)
+        if budget < 0:
+            left_out.append(path)
+        else:
+            sheets.append(Sheet(path.parent.name, kind, scene, data, size))
+    return sheets, left_out
+
+
+def _small(path: Path) -> tuple[bytes, tuple[int, int]]:
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    if picture.width > MAX_WIDTH:
+        height = round(picture.height * MAX_WIDTH / picture.width)
+        picture = picture.resize((MAX_WIDTH, height), Image.Resampling.LANCZOS)
+    return webp(picture), picture.size
+
+
+def webp(picture: Image.Image) -> bytes:
+    """A picture for a page: a tenth of the bytes of PNG."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=80, method=4)
+    return buffer.getvalue()
