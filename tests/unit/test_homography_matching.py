@@ -226,14 +226,14 @@ def test_a_suite_over_pairs_on_disk(tmp_path: Path) -> None:
         "defaults: {resolution: native}\n"
         "models:\n"
         "  - {label: RGB, model_id: feature_extractor/rgb, model_config: {patch_size: 1}}\n"
-        "  - {label: noise, model_id: feature_extractor/noise, model_config: {patch_size: 8}}\n"
+        "  - {label: noise, model_id: feature_extractor/noise, model_config: {patch_size: 4}}\n"
         "  - {label: position, model_id: feature_extractor/position,"
-        " model_config: {patch_size: 8}}\n"
+        " model_config: {patch_size: 4}}\n"
         f"datasets: [{{name: homography, root: {tmp_path / 'data'}}}]\n"
         "tasks: [{name: homography_matching}]\n"
     )
     found = bench.run_suite(suite, tmp_path / "out", device="cpu")
     recall = found[found["metric"] == "recall@5px"].set_index("model")["value"]
     ceiling = found[found["metric"] == "ceiling@5px"].set_index("model")["value"]
-    assert recall["RGB"] > 0.9 and ceiling["RGB"] == 1
+    assert recall["RGB"] > 0.8 and ceiling["RGB"] == 1
     assert recall["noise"] < 0.05 and recall["position"] < 0.05
