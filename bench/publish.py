@@ -92,7 +92,7 @@ def _publish(folder: Path) -> Published:
 def _artifacts(folder: Path) -> list[CellArtifacts]:
     """What the finished cells left behind besides scores: maps, matches, sketches."""
     return [
-        CellArtifacts(r.model, r.layer, r.dataset, r.task_name, cell / "artifacts")
+        CellArtifacts(r.model, r.layer, r.dataset, r.task_name, cell / "artifacts", r.task)
         for r, cell in load_cells(folder)
         if r.status == "done" and (cell / "artifacts").is_dir()
     ]

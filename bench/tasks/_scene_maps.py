@@ -70,22 +70,34 @@ def scene_tokens(item: TaskItem, foreground: Foreground) -> SceneTokens:
 def save_scene_maps(
     context: TaskContext, kind: str, item: TaskItem, values: NDArray[Any], **more: Any
 ) -> None:
-    """Maps of one scene and layer, for ``bench.plots.feature_maps``.
+    """Maps of one scene and layer, for ``bench.plots.map_colours``.
 
     Args:
         values: per patch, [N, ...] in the order of ``scene_tokens``.
         more: further small arrays.
     """
-    view_set, feature_map = item.view_set, item.feature_map
-    arrays: dict[str, Any] = dict(more)
+    maps: dict[str, Any] = {}
     start = 0
-    for i, (view, grid) in enumerate(zip(view_set.views, feature_map.grids, strict=True)):
+    for i, grid in enumerate(item.feature_map.grids):
         count = grid.rows * grid.cols
-        arrays[f"map_{i}"] = values[start : start + count].reshape(*grid.shape, *values.shape[1:])
-        arrays[f"image_{i}"] = view.image.permute(1, 2, 0).numpy()
-        arrays[f"extent_{i}"] = _extent(grid)
+        maps[f"map_{i}"] = values[start : start + count].reshape(*grid.shape, *values.shape[1:])
+        maps[f"extent_{i}"] = _extent(grid)
         start += count
-    save_arrays(scene_file(context.artifacts, kind, view_set.scene, feature_map.layer), **arrays)
+    _save(context, kind, item, **maps, **more)
+
+
+def save_blank_scene(context: TaskContext, kind: str, item: TaskItem, reason: str) -> None:
+    """A scene and layer without maps, so that figures say why."""
+    _save(context, kind, item, reason=np.str_(reason))
+
+
+def _save(context: TaskContext, kind: str, item: TaskItem, **arrays: Any) -> None:
+    view_set = item.view_set
+    images = {
+        f"image_{i}": view.image.permute(1, 2, 0).numpy() for i, view in enumerate(view_set.views)
+    }
+    path = scene_file(context.artifacts, kind, view_set.scene, item.feature_map.layer)
+    save_arrays(path, **images, **arrays)
 
 
 def _is_foreground(view: View, grid: PatchGrid, foreground: Foreground) -> Tensor:

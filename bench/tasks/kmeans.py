@@ -8,10 +8,16 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.geometry.components import k_means
+from bench.geometry.components import Undefined, k_means
 from bench.options import parse_options
 from bench.tasks import tasks
-from bench.tasks._scene_maps import Foreground, Scenes, save_scene_maps, scene_tokens
+from bench.tasks._scene_maps import (
+    Foreground,
+    Scenes,
+    save_blank_scene,
+    save_scene_maps,
+    scene_tokens,
+)
 from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem, TaskScope
 
 #: Label of patches that are in no cluster.
@@ -41,7 +47,7 @@ class KMeansMaps:
 
     Options: ClassVar[type[BaseModel]] = KMeansOptions
     name: ClassVar[str] = "kmeans"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
     scope: ClassVar[TaskScope] = "scene"
     layers: ClassVar[Literal["each", "group"]] = "each"
@@ -78,7 +84,9 @@ class KMeansMaps:
             "num_patches": float(scene.usable.sum()),
             "num_unscored_patches": float((~scene.usable).sum()),
         }
-        if found is not None:
+        if isinstance(found, Undefined):
+            save_blank_scene(state.context, self.name, item, found.reason)
+        else:
             values["explained_variance"] = found.explained
             labels = scene.spread(found.labels, BLANK)
             clusters = np.int64(self.options.clusters)

@@ -8,10 +8,16 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from bench.geometry.components import principal_components
+from bench.geometry.components import Undefined, principal_components
 from bench.options import parse_options
 from bench.tasks import tasks
-from bench.tasks._scene_maps import Foreground, Scenes, save_scene_maps, scene_tokens
+from bench.tasks._scene_maps import (
+    Foreground,
+    Scenes,
+    save_blank_scene,
+    save_scene_maps,
+    scene_tokens,
+)
 from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem, TaskScope
 
 #: Red, green and blue.
@@ -40,7 +46,7 @@ class PCAMaps:
 
     Options: ClassVar[type[BaseModel]] = PCAOptions
     name: ClassVar[str] = "pca"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
     scope: ClassVar[TaskScope] = "scene"
     layers: ClassVar[Literal["each", "group"]] = "each"
@@ -76,7 +82,9 @@ class PCAMaps:
             "num_patches": float(scene.usable.sum()),
             "num_unscored_patches": float((~scene.usable).sum()),
         }
-        if found is not None:
+        if isinstance(found, Undefined):
+            save_blank_scene(state.context, self.name, item, found.reason)
+        else:
             values[f"explained_variance@{NUM_COMPONENTS}"] = float(found.explained.sum())
             maps = scene.spread(found.scores.astype(np.float32), math.nan)
             save_scene_maps(state.context, self.name, item, maps, explained=found.explained)
