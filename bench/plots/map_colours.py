@@ -25,8 +25,8 @@ Floats = NDArray[np.float64]
 RANGE = (3.0, 97.0)
 #: Of clusters, told apart by colour-blind readers: Paul Tol's schemes muted, light and dark.
 _PALETTE = (
-    "#88CCEE", "#CC6677", "#DDCC77", "#117733", "#332288", "#AA4499", "#44AA99", "#999933",
-    "#882255", "#77AADD", "#EE8866", "#EEDD88", "#FFAABB", "#99DDFF", "#44BB99", "#BBCC33",
+    "#88CCEE", "#CC6677", "#DDCC77", "#44AA99", "#332288", "#AA4499", "#999933", "#FFAABB",
+    "#117733", "#882255", "#77AADD", "#EE8866", "#EEDD88", "#99DDFF", "#44BB99", "#BBCC33",
     "#AAAA00", "#225555", "#663333", "#666633",
 )  # fmt: skip
 

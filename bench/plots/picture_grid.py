@@ -178,7 +178,7 @@ def write_png(figure: Figure, path: Path, colours: int | None = None) -> Path:
         picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
         if colours is not None:
             picture = picture.quantize(colours, dither=Image.Dither.NONE)
-        picture.save(file, "PNG", dpi=(DPI, DPI), optimize=True)
+        picture.save(file, "PNG", dpi=(DPI, DPI))
         # Not forced onto the disk: figures can be drawn again.
         write_bytes(path, file.getvalue(), durable=False)
     return path
