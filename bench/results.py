@@ -93,7 +93,7 @@ def write_cell(folder: Path, result: Result, scores: Iterable[ItemScore]) -> Non
         import pandas as pd
 
         rows = [
-            (score.layer or result.layers[0], score.scene, score.set_id, score.split, metric, value)
+            (score.layer or result.layer, score.scene, score.set_id, score.split, metric, value)
             for score in scores
             for metric, value in score.values.items()
         ]

@@ -111,6 +111,15 @@ def test_a_model_that_sees_geometry_is_computed_again(suite: Path, tmp_path: Pat
     assert outcome.failures == {} and outcome.forward_passes == VIEW_SETS + READ
 
 
+def test_the_full_dpt_takes_its_steps(suite: Path, tmp_path: Path) -> None:
+    text = suite.read_text().replace("steps: 4", "preset: dpt-512, steps: 2, batch_size: 1")
+    suite.write_text(text.replace("patches: 6", "patches: 2"))
+    assert run(suite, tmp_path, models=["noise"]).failures == {}
+    assert load_results(tmp_path)["value"].notna().all()
+    sizes = [path.stat().st_size for path in tmp_path.rglob("cells/**/probe.safetensors")]
+    assert len(sizes) == 2 and min(sizes) > 4 * 11 * 10**6, "eleven million weights and more"
+
+
 def test_ctrl_c_while_a_probe_trains_keeps_the_features(
     suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
