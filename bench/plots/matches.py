@@ -21,8 +21,7 @@ from bench.plots.picture_grid import FONT_SIZE, SLOT, RowName, picture_grid
 Floats = NDArray[np.float64]
 
 #: Edges of the error classes in reference pixels, and their colours, from good to bad: blue to red,
-#: told apart by colour-blind readers. Of 32 patches in
-#: 640 px, one is 20 of these pixels.
+#: told apart by colour-blind readers. One of 32 patches in 640 px is 20 of these pixels.
 EDGES_PX = (0.0, 10.0, 20.0, 40.0, 80.0)
 COLOURS = ("#0072B2", "#56B4E9", "#F0C24B", "#E8702A", "#8E1B1B")
 #: Models and layers in one figure; more take several.

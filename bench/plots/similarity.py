@@ -10,6 +10,7 @@ from bench.plots.figure import WIDTH_INCHES, Plot, message, short, styled
 
 _MAX_TICKS = 25
 _MAX_ANNOTATED = 12
+_MAP_INCHES = 3.0
 
 
 @styled
@@ -25,7 +26,9 @@ def layer_similarity(similarity: pd.DataFrame, name: str = "linear CKA") -> Plot
     order_a, order_b = (list(dict.fromkeys(similarity[key])) for key in ("layer_a", "layer_b"))
     table = similarity.pivot(index="layer_a", columns="layer_b", values="value")
     table = table.loc[order_a[::-1], order_b]
-    figure = Figure(figsize=(WIDTH_INCHES * 0.7, WIDTH_INCHES * 0.6))
+    # Squares need less room along the side with fewer layers.
+    empty = [_MAP_INCHES * (1 - layers / max(table.shape)) for layers in table.shape]
+    figure = Figure(figsize=(WIDTH_INCHES * 0.7 - empty[1], WIDTH_INCHES * 0.6 - empty[0]))
     axis = figure.subplots()
     sns.heatmap(
         table,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.collections import LineCollection
@@ -30,6 +31,7 @@ from bench.plots.feature_maps import KINDS, contact_sheet, feature_maps, write_f
 from bench.plots.map_colours import SceneMaps, coloured, read_scene_maps
 from bench.plots.matches import COLOURS, MAX_PNG_COLOURS, Matches, matches
 from bench.plots.picture_grid import DPI, MAX_HEIGHT, WIDTH, RowName, write_png
+from bench.plots.similarity import layer_similarity
 from bench.tasks.feature_similarity import FeatureSimilarity
 from bench.tasks.geometric_matching import GeometricMatching
 from bench.tasks.kmeans import BLANK, KMeansMaps
@@ -479,6 +481,17 @@ def test_the_colours_come_from_the_last_layer_of_the_reference(tmp_path: Path) -
     write_artifact_figures(cells, folders[3], align=False)
     drawn = [(folder / "spheres" / "pca_sphere.png").read_bytes() for folder in folders]
     assert drawn[0] == drawn[1] and len(set(drawn)) == 3
+
+
+def test_similarity_of_few_layers_with_many_takes_no_empty_room() -> None:
+    rows = [("A", "B", f"block_{i}", "output", 0.5) for i in range(4)]
+    frame = pd.DataFrame(rows, columns=["model_a", "model_b", "layer_a", "layer_b", "value"])
+    figure = layer_similarity(frame).figure
+    width, height = figure.get_size_inches()
+    assert width < height
+    figure.canvas.draw()
+    box = figure.axes[0].get_tightbbox()
+    assert box is not None and box.x0 < 0.25 * figure.bbox.width
 
 
 def test_matches_by_class_of_error(tmp_path: Path) -> None:
