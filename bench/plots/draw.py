@@ -25,10 +25,11 @@ _PLAIN, _CONTROLLED = "auroc", "auroc_position_controlled"
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure of a run. subject: its task and preset; None for all tasks together."""
+    """A figure of a run. task: None for all tasks together; subject: the task and its preset."""
 
     name: str
-    subject: str | None
+    task: str | None
+    subject: str
     caption: str
     plot: Plot
 
@@ -44,18 +45,17 @@ def write_figures(summary: pd.DataFrame, metrics: pd.DataFrame, folder: Path) ->
 
 
 def draw_all(summary: pd.DataFrame, metrics: pd.DataFrame) -> Iterator[Drawing]:
-    """Every figure that there is data for, task by task."""
+    """Every figure that there is data for: all tasks together, then task by task."""
+    # Its colours run from the worst backbone to the best: with one there is nothing to compare.
+    if summary.loc[summary["role"] == "backbone", "model"].nunique() > 1:
+        whole = overview(summary, metrics)
+        if not whole.data.empty:
+            yield Drawing("overview", None, "all tasks", "headline scores", whole)
     for (task, preset), own in summary.groupby(["task", "preset"]):
         stem = _file_name(f"{task}_{preset}" if preset else task)
         title = f"{task} ({preset})" if preset else str(task)
         for name, caption, plot in _draw_task(own, metrics, str(task)):
-            yield Drawing(f"{stem}_{name}", title, caption, plot)
-    # Its colours run from the worst backbone to the best: with one there is nothing to compare.
-    if summary.loc[summary["role"] == "backbone", "model"].nunique() < 2:
-        return
-    whole = overview(summary, metrics)
-    if not whole.data.empty:
-        yield Drawing("overview", None, "Headline scores of all tasks", whole)
+            yield Drawing(f"{stem}_{name}", str(task), title, caption, plot)
 
 
 def _draw_task(

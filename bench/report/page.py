@@ -137,23 +137,21 @@ def _figures(
     costs: pd.DataFrame | None,
     cost_labels: Mapping[str, str],
 ) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Figures under their headings, all tasks together first."""
-    whole: list[dict[str, Any]] = []
+    """Figures under their headings."""
     found: dict[str, list[dict[str, Any]]] = {}
+    subjects: dict[str, str] = {}
     for drawing in draw_all(summary, metrics):
-        figure = _figure(drawing.caption, drawing.plot)
-        if drawing.subject is None:
-            whole.append(figure)
-        else:
-            found.setdefault(drawing.subject, []).append(figure)
-    priced: list[dict[str, Any]] = []
-    for task in sorted(summary["task"].unique()) if costs is not None else ():
+        found.setdefault(drawing.subject, []).append(_figure(drawing.caption, drawing.plot))
+        if drawing.task is not None:
+            subjects.setdefault(drawing.task, drawing.subject)
+    for task, subject in subjects.items() if costs is not None else ():
         metric = headline_metric(metrics, task)
-        plot = cost(summary, metrics, task, str(metric), costs, cost_labels)
+        if metric is None or not direction(metrics, task, metric):
+            continue
+        plot = cost(summary, metrics, task, metric, costs, cost_labels)
         if not plot.data.empty:
-            priced.append(_figure(f"{task}: {metric} against cost", plot))
-    groups = [("All tasks", whole), *found.items(), ("Score against cost", priced)]
-    return [(heading, figures) for heading, figures in groups if figures]
+            found[subject].append(_figure(f"{metric} against cost", plot))
+    return list(found.items())
 
 
 def _figure(caption: str, plot: Plot) -> dict[str, Any]:

@@ -316,7 +316,7 @@ def test_write_figures_writes_what_is_drawn(items: pd.DataFrame, tmp_path: Path)
     paths = plots.write_figures(summarise(own), METRICS, tmp_path / "all")
     assert [path.name for path in paths] == [
         f"{name}.{kind}"
-        for name in ("depth_v1_ranking", "overview")
+        for name in ("overview", "depth_v1_ranking")
         for kind in ("png", "svg", "csv")
     ]
     assert all(path.stat().st_size for path in paths)
@@ -326,13 +326,13 @@ def test_write_figures_writes_what_is_drawn(items: pd.DataFrame, tmp_path: Path)
 def test_what_there_is_data_for_is_drawn(summary: pd.DataFrame) -> None:
     names = [drawing.name for drawing in plots.draw_all(summary, METRICS)]
     assert names == [
+        "overview",
         "depth_v1_ranking",
         "depth_v1_by_layer",
         f"{TASK}_v1_ranking",
         f"{TASK}_v1_by_layer",
         f"{TASK}_v1_position_drop",
         f"{TASK}_v1_by_angle_{CONTROLLED}",
-        "overview",
     ]
 
 
