@@ -12,10 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-import bench
+from bench.api import prepare
 from bench.geometry.grid import patch_centres
 from bench.geometry.matching import Points, homography_queries
 from bench.models.preprocessing import padded_grid
+from bench.plan import Selection
+from bench.results import load_results
+from bench.runner.loop import Settings, run_plan
 from bench.tasks.homography_matching import HomographyMatching
 from bench.types import PatchGrid, TaskItem, View, ViewSet
 from tests.rooms import save_image
@@ -232,7 +235,9 @@ def test_a_suite_over_pairs_on_disk(tmp_path: Path) -> None:
         f"datasets: [{{name: homography, root: {tmp_path / 'data'}}}]\n"
         "tasks: [{name: homography_matching}]\n"
     )
-    found = bench.run_suite(suite, tmp_path / "out", device="cpu")
+    plan, device = prepare(suite, device="cpu")
+    run_plan(plan, tmp_path / "out", Settings(device), Selection())
+    found = load_results(tmp_path / "out")
     recall = found[found["metric"] == "recall@5px"].set_index("model")["value"]
     ceiling = found[found["metric"] == "ceiling@5px"].set_index("model")["value"]
     assert recall["RGB"] > 0.8 and ceiling["RGB"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from bench.geometry.cameras import invert_rigid, pixel_centres, project, transfo
 from bench.geometry.grid import patch_centres
 from bench.geometry.matching import chance_recall, features_at, find_queries, lattice, lift
 from bench.geometry.recall import bin_of, recall_area, recall_at
+from bench.geometry.resolution import plan_resampling, resample_view
 from bench.geometry.visibility import surface_depth, visible
+from bench.models.feature_extractors import get_extractor_from_id
 from bench.tasks.geometric_matching import GeometricMatching
-from bench.types import PatchGrid, TaskItem, View, ViewSet
+from bench.types import PatchGrid, Resolution, TaskItem, View, ViewSet
 from tests.unit.sphere_scene import (
     CENTRE,
     RADIUS,
@@ -185,6 +188,40 @@ def test_misplaced_padding_is_noticed() -> None:
     assert found["recall@5px"] < 0.1 < found["recall@16px"] and found["ceiling@5px"] == 1.0
 
 
+@pytest.mark.parametrize("patch", [14, 16, 32])
+def test_real_padding_is_where_the_grid_says(patch: int) -> None:
+    """Two crops of one photograph under the rule `padded`, cut so that whole patches of pixels are
+    the same although only one crop is padded: every match is exact."""
+    rule = Resolution("padded")
+    extractor = get_extractor_from_id("rgb", {"patch_size": patch})
+    picture = torch.randint(0, 256, (3, 150, 205), dtype=torch.uint8,
+                            generator=torch.Generator().manual_seed(0))  # fmt: skip
+    grid = extractor.grid(*picture.shape[1:])
+    assert grid.pad_left and grid.pad_top
+    left, top = patch - grid.pad_left, patch - grid.pad_top
+    rows, cols = (150 - top) // patch, (205 - left) // patch
+    views = []
+    for name, x, y, height, width in (
+        ("a", 0, 0, 150, 205), ("b", left, top, rows * patch, cols * patch)
+    ):  # fmt: skip
+        K = torch.tensor([[100.0, 0, 100 - x], [0, 100.0, 70 - y], [0, 0, 1]]).double()
+        image = picture[:, y : y + height, x : x + width]
+        pose, depth = torch.eye(4, dtype=torch.float64), torch.full((height, width), 2.0)
+        views.append(View(name, image, depth, K, pose))
+    shown = [resample_view(v, plan_resampling(*v.size, rule, patch)) for v in views]
+    assert [view.size for view in shown] == [view.size for view in views]
+    grids = [extractor.grid(*view.size) for view in shown]
+    assert not grids[1].pad_left and not grids[1].pad_top
+    tokens = [
+        extractor.forward_features(v.image[None], unflatten_patches=True)["x_norm_patchtokens"][0]
+        for v in shown
+    ]
+    view_set = ViewSet("crops", "wall", "0", "test", tuple(shown), True, 2.0)
+    found = scores(item_of(view_set, tokens, grids), thresholds_px=(1e-6, 1), min_queries=1)
+    assert found["num_queries"] == 2 * rows * cols
+    assert found["recall@1e-06px"] == found["ceiling@1e-06px"] == 1.0
+
+
 # Sandwich
 
 
@@ -305,6 +342,63 @@ def test_units_need_their_scale() -> None:
     grids = grids_of(view_set, 8)
     found = scores(item_of(view_set, oracle_tokens(view_set, grids), grids))
     assert math.isnan(found["recall@2cm"]) and found["recall@2pct"] > 0.2
+
+
+PUBLISHED = ["probe3d-navi", "probe3d-scannet"]
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_published_protocols_ask_hidden_points_too(preset: str) -> None:
+    """Without overlap every match is wrong, which is a score of 0 there and not a missing one."""
+    view_set = view_set_of([0, 180], height=96, width=96)
+    grids = grids_of(view_set, 8)
+    found = scores(item_of(view_set, noise_tokens(grids), grids), preset=preset)
+    recall = found["recall@5cm" if preset == "probe3d-navi" else "recall@10px"]
+    assert 0 <= recall < 0.3 and found["num_unscored_pairs"] == 0
+    assert found["num_queries"] == 24 * 24
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+@pytest.mark.parametrize("known", [0, 1])
+def test_too_few_points_of_a_published_protocol(preset: str, known: int) -> None:
+    """Nothing to match, or no second neighbour to compare with: unscored and counted."""
+    view_set = view_set_of([0, 20], height=96, width=96)
+    grids = grids_of(view_set, 8)
+    depth = torch.zeros(96, 96)
+    depth.view(-1)[: 4 * known] = 2.0
+    for place in (0, 1):
+        views = list(view_set.views)
+        views[place] = replace(views[place], depth=depth)
+        item = item_of(replace(view_set, views=tuple(views)), noise_tokens(grids), grids)
+        found = scores(item, preset=preset)
+        if place == 0 and known:
+            assert found["num_queries"] == 1 and found["num_unscored_pairs"] == 0
+            continue
+        assert found["num_pairs"] == found["num_unscored_pairs"] == 1
+        assert found["num_queries"] == 0
+        recalls = {key: value for key, value in found.items() if key.startswith("recall")}
+        assert recalls and all(math.isnan(value) for value in recalls.values())
+    bare = replace(view_set, views=(view_set.views[0], replace(view_set.views[1], depth=None)))
+    found = scores(item_of(bare, noise_tokens(grids), grids), preset=preset)
+    assert found["num_unscored_pairs"] == 1 and math.isnan(found["recall@5px"])
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_nan_features_of_a_published_protocol(preset: str) -> None:
+    view_set = view_set_of([0, 20], height=96, width=96)
+    grids = grids_of(view_set, 8)
+    tokens = noise_tokens(grids)
+    tokens[0][:4] = torch.nan
+    partly = scores(item_of(view_set, tokens, grids), preset=preset)
+    assert partly["num_queries"] + partly["num_unscored_queries"] == 24 * 24
+    assert partly["num_queries"] > 0 < partly["num_unscored_queries"]
+    assert not math.isnan(partly["recall@5px"])
+    for place in (0, 1):
+        broken = noise_tokens(grids)
+        broken[place].fill_(torch.nan)
+        nothing = scores(item_of(view_set, broken, grids), preset=preset)
+        assert math.isnan(nothing["recall@5px"]) and nothing["num_unscored_pairs"] == 1
+        assert nothing["num_unscored_queries"] == 24 * 24
 
 
 @pytest.mark.parametrize(

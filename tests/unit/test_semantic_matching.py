@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,26 @@ def test_published_protocol_pools_a_class() -> None:
     assert score.values["pck@0.1/viewpoint-1"] == 0.0
     assert score.values["pck@0.1"] == pytest.approx(30 / 40)
     assert math.isnan(score.values["pck@0.1/viewpoint-2"])
+
+
+def test_published_protocol_draws_two_hundred_pairs() -> None:
+    """Of each grade and of all: shuffled by name under seed 20, whatever order they came in."""
+    numbers = list(range(260))
+    random.Random(1).shuffle(numbers)
+    items = []
+    for number in numbers:
+        points = torch.full((1, 2), 40.0, dtype=torch.float64)
+        shift = 0.0 if number < 130 else 60.0
+        view_set = framed(pair_of(points, points + shift, number=number, viewpoint=number % 2))
+        grids = grids_of(view_set, 4)
+        items.append(item_of(view_set, place_tokens(grids), grids))
+    (score,) = run(items, preset="probe3d-spair")
+    names = sorted(map(str, range(260)))
+    random.Random(20).shuffle(names)
+    expected = sum(int(name) < 130 for name in names[:200]) / 200
+    assert score.values["num_keypoints"] == 200
+    assert score.values["pck@0.1"] == pytest.approx(expected) != 0.5
+    assert score.values["pck@0.1/viewpoint-0"] == pytest.approx(0.5)
 
 
 def test_published_protocol_counts_what_it_cannot_score() -> None:
