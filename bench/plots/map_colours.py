@@ -87,9 +87,9 @@ def _rgb(row: SceneMaps, guide: SceneMaps | None) -> list[Floats]:
     scaled = _standard(values, known)
     if guide is not None:
         target = np.concatenate([_resampled(guide, i, row).reshape(-1, 3) for i in _views(row)])
-        target = _standard(target, _known(target))
-        both = known & _known(target)
-        if both.any():
+        common = _known(target)
+        if (known & common).any():
+            both, target = known & common, _standard(target, common)
             scaled = scaled @ orthogonal_procrustes(scaled[both], target[both])[0]
     low, high = np.percentile(scaled[known], RANGE, axis=0)
     unit = np.clip((scaled - low) / np.where(high > low, high - low, 1.0), 0, 1)

@@ -302,6 +302,19 @@ def test_a_blank_reference_leaves_each_row_its_own_colours() -> None:
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_reference_without_common_places_is_not_followed() -> None:
+    """One saw the first view alone, the other the second."""
+    first = np.random.default_rng(0).normal(size=(2, 4, 6, 3))
+    second = first.copy()
+    first[1], second[0] = np.nan, np.nan
+    rows = [maps_of(first), maps_of(second, "b")]
+    followed, own = coloured(rows, RowName("a")), coloured(rows, None)
+    for one, two in zip(followed[1], own[1], strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert not own[1][0][..., 3].any() and own[1][1][..., 3].all()
+
+
 def test_rows_of_different_grids_are_aligned() -> None:
     y, x = np.mgrid[:8, :12]
     fine = np.stack([x / 12, y / 8, (x * y) % 5 / 9], axis=-1)[None].repeat(2, 0)
