@@ -1,9 +1,15 @@
 """Heads on frozen patch tokens: one linear layer, or a DPT (Ranftl et al. 2021).
 
-Features are first standardised per channel by constants of the training set, so that one learning
-rate fits backbones whose features differ in scale by orders of magnitude. Maps are resized with
-pixel areas aligned, and to the padded image before the padding is cut off, so that every prediction
-lies over the pixels it belongs to.
+The heads follow Probe3D's, with these differences:
+
+- Features are first standardised per channel by constants of the training set, so that one learning
+  rate fits backbones whose features differ in scale by orders of magnitude.
+- Every backbone gives patch tokens; Probe3D adds the class token for DINO and DINOv2 alone.
+- Maps are resized with pixel areas aligned (``align_corners=False``), and to the padded image
+  before the padding is cut off, so that every prediction lies over the pixels it belongs to.
+  Probe3D aligns corners and stretches the padded map over the image.
+- Depth is read from the bins before the last resizing, which then has one channel, not 256.
+  Probe3D doubles the bins' maps once more before it reads them, and resizes normals bicubically.
 """
 
 from __future__ import annotations
@@ -76,7 +82,12 @@ class LinearHead(nn.Module):
 
 
 class DPTHead(nn.Module):
-    """Layers fused from the deepest to the shallowest, with outputs at 8 times the patch grid."""
+    """Layers fused from the deepest to the shallowest, with outputs at 8 times the patch grid.
+
+    Each layer is projected to `width` channels and doubled in size; the sum so far and the next
+    layer pass through residual units; the result is enlarged 4 times and goes through two 3 x 3
+    convolutions with a ReLU between them. Layers of one stride are at one scale, as in Probe3D.
+    """
 
     def __init__(self, dims: Sequence[int], width: int, outputs: int) -> None:
         super().__init__()

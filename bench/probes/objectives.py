@@ -1,4 +1,7 @@
-"""What a dense probe predicts, how that is read from a head's output, and its loss."""
+"""What a dense probe predicts, how that is read from a head's output, and its loss.
+
+Bins, weights of the losses and clamps are Probe3D's; each function says what differs.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,11 @@ class Objective:
 
 
 def depth_objective(max_depth: float, bins: int) -> Objective:
-    """Depth as a mean of bin centres, weighted by what the head says (AdaBins' linear norm)."""
+    """Depth as a mean of bin centres, weighted by what the head says (AdaBins' linear norm).
+
+    Centres are evenly spaced from 0.001 to `max_depth`; weights are relu(x) + 0.1, divided by their
+    sum (Bhat et al. 2021).
+    """
     centres = torch.linspace(_LOG_OFFSET, max_depth, bins)
 
     def read(logits: Tensor) -> Tensor:
@@ -51,8 +58,9 @@ def normal_objective() -> Objective:
 def depth_loss(predicted: Tensor, true: Tensor, known: Tensor) -> Tensor:
     """10 * scale-invariant log loss + 0.5 * gradient loss, for depths [B, 1, H, W].
 
-    With g = ln(p + 1e-3) - ln(t + 1e-3): sqrt(mean g^2 - 0.85 (mean g)^2), and the mean absolute
-    difference of g between neighbours of the map thinned by 1, 2, 4 and 6, summed over the four.
+    With g = ln(p + 1e-3) - ln(t + 1e-3): sqrt(mean g^2 - 0.85 (mean g)^2) over all known pixels of
+    the batch (Eigen et al. 2014), and `gradient_loss` of g. The root is taken of 1e-8 at least,
+    where its slope is still finite.
     """
     valid = known[:, None]
     log_true = torch.where(valid, true, 1.0).add(_LOG_OFFSET).log()
@@ -64,7 +72,12 @@ def depth_loss(predicted: Tensor, true: Tensor, known: Tensor) -> Tensor:
 
 
 def gradient_loss(gap: Tensor, valid: Tensor) -> Tensor:
-    """Mean |difference| of neighbours where both are valid, both axes, summed over thinnings."""
+    """Mean |difference| of valid neighbours, summed over both axes and all thinnings.
+
+    Neighbours are next to each other in the map thinned by 1, 2, 4 or 6, and each mean is over the
+    pairs that it sums. Probe3D compares pixels two apart in the thinned map and divides by the
+    number of valid pixels: coarse structure counts twice as far apart, and holes lower the loss.
+    """
     total = gap.new_zeros(())
     for stride in GRADIENT_STRIDES:
         thin, ok = gap[..., ::stride, ::stride], valid[..., ::stride, ::stride]
@@ -77,10 +90,12 @@ def gradient_loss(gap: Tensor, valid: Tensor) -> Tensor:
 
 
 def normal_loss(predicted: Tensor, true: Tensor, known: Tensor) -> Tensor:
-    """Angular error weighed by predicted certainty (Bae et al. 2021).
+    """Angular error weighed by predicted certainty (Bae et al. 2021), as in Probe3D.
 
     ln(1 + exp(-k pi)) - ln(k^2 + 1) + k a with the angle a in radians and k = elu(x) + 1.01 of the
-    fourth channel; predicted [B, 4, H, W], true [B, 3, H, W].
+    fourth channel; predicted [B, 4, H, W], true [B, 3, H, W]. Up to a constant it is minus the log
+    of a density on the sphere. Cosines are clamped to 1 - 1e-4, where the slope of the arc cosine
+    is still finite; the mean is over known pixels.
     """
     cosine = (normalize(predicted[:, :3], dim=1) * true).sum(1)
     angle = torch.arccos(cosine.clamp(-_MAX_COSINE, _MAX_COSINE))

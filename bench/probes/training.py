@@ -1,4 +1,9 @@
-"""Training of a probe: shuffled, with a schedule, early stopping on held-out samples."""
+"""Training of a probe: shuffled, with a schedule, early stopping on held-out samples.
+
+Probe3D's loader never shuffles ("trainval" is not "train"), selects nothing on held-out data and
+loses the weights at the end. There is no augmentation here: features are those of the image itself,
+so that they can be kept.
+"""
 
 from __future__ import annotations
 

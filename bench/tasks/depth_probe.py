@@ -43,8 +43,11 @@ class DepthProbeOptions(ProbeOptions):
 class DepthProbe:
     """A linear or DPT head on all layers of a model together, trained once per dataset.
 
-    Raw scores; the same after the best scale and shift per image (``affine_``); and those of the
-    median training depth everywhere (``constant_``), which is what features without content reach.
+    After Probe3D's depth probe (El Banani et al. 2024). Raw scores; the same after the best scale
+    and shift per image (``affine_``), which Probe3D calls scale-invariant, here with negative
+    results raised to 1 mm before ratios are taken; and those of the median training depth
+    everywhere (``constant_``), which is what features without content reach. Scores are means over
+    the known pixels of an image, then over the images of a view set.
     """
 
     Options: ClassVar[type[BaseModel]] = DepthProbeOptions

@@ -41,8 +41,10 @@ class NormalProbeOptions(ProbeOptions):
 class NormalProbe:
     """A linear or DPT head on all layers of a model together, trained once per dataset.
 
-    Normals are the dataset's, else from depth. Columns ``constant_`` are those of the mean training
-    normal everywhere, which is what features without content reach.
+    After Probe3D's normal probe (El Banani et al. 2024). Normals are the dataset's, else from depth
+    by central differences with the true principal point, which Probe3D's for NAVI leave out, and
+    unknown at silhouettes, which Probe3D keeps. Columns ``constant_`` are those of the mean
+    training normal everywhere, which is what features without content reach.
     """
 
     Options: ClassVar[type[BaseModel]] = NormalProbeOptions
