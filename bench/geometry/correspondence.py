@@ -25,10 +25,10 @@ CHANNELS = 128
 GATHER_COST = 24
 
 
-def scorable(features: Tensor) -> Tensor:
-    """Rows [N] that have a direction: finite and not zero."""
+def lengths(features: Tensor) -> Tensor:
+    """Norms [N] of rows; 0 where a row has no direction, being zero or not finite."""
     norm: Tensor = torch.linalg.vector_norm(features, dim=-1)
-    return norm.isfinite() & (norm > 0)
+    return torch.where(norm.isfinite(), norm, 0)
 
 
 def mean_feature(features: Tensor, chosen: Tensor) -> Tensor:
@@ -44,11 +44,11 @@ def mean_feature(features: Tensor, chosen: Tensor) -> Tensor:
     return (total / len(kept)).to(features.dtype)
 
 
-def normalize_(features: Tensor, chosen: Tensor) -> Tensor:
-    """Unit rows in place; rows that are not chosen become zero."""
-    features.div_(torch.linalg.vector_norm(features, dim=-1, keepdim=True))
-    if not bool(chosen.all()):
-        features[~chosen] = 0
+def normalize_(features: Tensor, length: Tensor) -> Tensor:
+    """Rows divided by their lengths [N] in place; rows of length 0 become zero."""
+    features.div_(length[:, None])
+    if not bool(length.all()):
+        features[length == 0] = 0
     return features
 
 

@@ -32,10 +32,10 @@ from torch import Tensor
 from bench.geometry.correspondence import (
     auroc,
     cosines,
+    lengths,
     mean_feature,
     normalize_,
     pair_sums,
-    scorable,
 )
 from bench.geometry.position_control import MIN_KEPT, MIN_SCORED, mean_share, position_controlled
 from bench.options import parse_options
@@ -78,8 +78,8 @@ def score_legacy(rows: Tensor, found: Geometry) -> dict[str, float]:
 
     Unit features are rounded to float16 as in the published code; sums are float64 here.
     """
-    scored = scorable(rows)
-    unit = normalize_(rows, scored).half().float()
+    length = lengths(rows)
+    unit = normalize_(rows, length).half().float()
     sums, pairs = pair_sums(unit, found.groups), found.num_pairs
     without = 0.0 if len(found.patches) else nan
     return {
@@ -87,18 +87,20 @@ def score_legacy(rows: Tensor, found: Geometry) -> dict[str, float]:
         "noncorr_score": sums.far / pairs.far if pairs.far else without,
         "num_positives": pairs.same,
         "num_negatives": pairs.far,
-        "num_unscored_patches": float((~scored).sum()),
+        "num_unscored_patches": float((length == 0).sum()),
     }
 
 
 def score_v1(rows: Tensor, found: Geometry) -> dict[str, float]:
     """All v1 metrics of features [N, D], which are overwritten."""
     assert found.scored is not None
-    usable = scorable(rows)
+    length = lengths(rows)
+    usable = length > 0
     centred = rows - mean_feature(rows, usable)
-    directed = usable & scorable(centred)
-    values, shares = compare(normalize_(centred, directed), directed, found, found.scored)
-    raw, _ = compare(normalize_(rows, usable), usable, found, found.scored)
+    centred_length = lengths(centred) * usable
+    directed = centred_length > 0
+    values, shares = compare(normalize_(centred, centred_length), directed, found, found.scored)
+    raw, _ = compare(normalize_(rows, length), usable, found, found.scored)
     num_positives = len(shares)
     num_scored = int(shares.isfinite().sum())
     return {

@@ -8,7 +8,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from bench.geometry.correspondence import PairSums, normalize_, pair_sums, scorable
+from bench.geometry.correspondence import PairSums, lengths, normalize_, pair_sums
 from bench.geometry.voxel_groups import VoxelGroups
 from bench.geometry.voxels import DEAD_ZONE
 from tests.perf.measure import time_ratio
@@ -24,13 +24,12 @@ Masks = Callable[[int, int], tuple[Tensor, Tensor]]
 def linear_means(features: Sequence[Tensor], groups: VoxelGroups) -> PairSums:
     """As the score has them: read, normalise, sum."""
     rows = shared(features[0].device.type).patches.gather(features)
-    return pair_sums(normalize_(rows, scorable(rows)), groups)
+    return pair_sums(normalize_(rows, lengths(rows)), groups)
 
 
 def read_and_normalize(features: Sequence[Tensor]) -> Tensor:
     rows = torch.cat([view.flatten(0, 1) for view in features]).float()
-    unit: Tensor = rows / rows.norm(dim=-1, keepdim=True)
-    return unit
+    return rows.div_(rows.norm(dim=-1, keepdim=True))
 
 
 def pairwise_means(features: Sequence[Tensor], masks: Masks) -> list[float]:

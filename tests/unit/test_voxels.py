@@ -16,10 +16,10 @@ from bench.geometry import correspondence
 from bench.geometry.correspondence import (
     auroc,
     cosines,
+    lengths,
     mean_feature,
     normalize_,
     pair_sums,
-    scorable,
 )
 from bench.geometry.patch_pairs import list_pairs, same_voxel_pairs, sample_far_pairs
 from bench.geometry.patch_points import (
@@ -179,7 +179,7 @@ def test_means_keep_their_digits_in_one_crowded_voxel() -> None:
     view = torch.arange(4).repeat_interleave(1369)
     patches = VoxelPatches(4, view, torch.arange(1369).repeat(4), index.double(), index)
     rows = 10 + torch.randn(len(patches), 64, generator=rng)
-    unit = normalize_(rows, scorable(rows))
+    unit = normalize_(rows, lengths(rows))
     groups = group_by_voxel(patches)
     count = pair_sums(torch.ones(len(patches), 1, dtype=torch.float64), groups).same
     views = unit.double().view(4, 1369, 64).sum(1)
@@ -234,8 +234,8 @@ def test_cosines_by_matrix_and_by_gathering_agree(
     patches = random_patches(2, 4, 30, 4)
     rows = torch.randn(len(patches), 16, generator=torch.Generator().manual_seed(0))
     rows[4] = 0
-    usable = scorable(rows)
-    unit = normalize_(rows, usable)
+    length = lengths(rows)
+    unit, usable = normalize_(rows, length), length > 0
     pairs = list(slow_pairs(patches))
     flipped = torch.tensor([pair[::-1] for pair in reversed(pairs)])
     listed, places = list_pairs(patches, [(flipped[:, 0], flipped[:, 1])])
@@ -250,15 +250,15 @@ def test_cosines_by_matrix_and_by_gathering_agree(
 def test_constant_features_have_no_direction_once_centred() -> None:
     rows = torch.full((999, 7), 0.1, dtype=torch.float16).float()
     centred = rows - mean_feature(rows, torch.ones(999, dtype=torch.bool))
-    assert not scorable(centred).any()
+    assert not lengths(centred).any()
 
 
 def test_unscorable_rows_are_zero_not_nan() -> None:
     rows = torch.tensor([[3.0, 4], [0, 0], [NAN, 1], [float("inf"), 1]])
-    usable = scorable(rows)
-    assert usable.tolist() == [True, False, False, False]
+    length = lengths(rows)
+    assert length.tolist() == [5, 0, 0, 0]
     assert (
-        normalize_(rows, usable).tolist()
+        normalize_(rows, length).tolist()
         == [[pytest.approx(0.6), pytest.approx(0.8)]] + [[0, 0]] * 3
     )
 
@@ -311,11 +311,11 @@ def test_position_control_follows_its_definition(seed: int, views: int, extent: 
     rng = torch.Generator().manual_seed(seed)
     # Few directions, so that ties are common.
     rows = torch.randint(-1, 2, (len(patches), 2), generator=rng).float()
-    usable = scorable(rows)
+    length = lengths(rows)
     positives = same_voxel_pairs(patches)
     table = same_cell_controls(patches, positives)
     pairs, (own, controls) = list_pairs(patches, [positives, (table.first, table.second)])
-    cosine = cosines(normalize_(rows.clone(), usable), usable, pairs)
+    cosine = cosines(normalize_(rows.clone(), length), length > 0, pairs)
     found = position_controlled(cosine[own], cosine[controls], table).tolist()
     expected = slow_position_controlled(patches, rows)
     for i, j, share in zip(*(p.tolist() for p in positives), found, strict=True):
