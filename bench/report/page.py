@@ -172,8 +172,8 @@ def _sheets(sheets: Sequence[Sheet]) -> Iterator[dict[str, Any]]:
         own = [sheet for sheet in sheets if (sheet.dataset, sheet.kind) == (dataset, kind)]
         pictures = [
             {
-                "caption": sheet.scene or "all scenes",
-                "is_overview": sheet.scene is None,
+                "caption": sheet.name,
+                "is_overview": sheet.is_overview,
                 "source": _data_uri("image/webp", sheet.data),
                 "width": sheet.size[0],
                 "height": sheet.size[1],

@@ -21,17 +21,19 @@ KINDS = {
 MAX_WIDTH = 1000
 #: Bytes of all pictures together; base64 adds a third.
 BUDGET = 7_000_000
-_CONTACT_SHEET = "contact_sheet"
+_CONTACT_SHEET = re.compile(r"(?:.*_)?contact_sheet(?:_\d+)*")
 _NAME = re.compile(rf"({'|'.join(KINDS)})_(.+)")
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture. scene: None for a contact sheet of all scenes; data: WebP; size: pixels."""
+    """A picture. name: of its scene or models, or that of a contact sheet, which is an overview
+    of scenes; data: WebP; size: width and height in pixels."""
 
     dataset: str
     kind: str
-    scene: str | None
+    name: str
+    is_overview: bool
     data: bytes
     size: tuple[int, int]
 
@@ -52,14 +54,14 @@ def read_sheets(paths: Iterable[Path], budget: int = BUDGET) -> tuple[list[Sheet
         match = _NAME.fullmatch(path.stem)
         if match is None or path.suffix != ".png" or path.parent.name == "figures":
             continue
-        is_scene = not match[2].startswith(_CONTACT_SHEET)
-        own = path.parent, match[1], is_scene
-        found.append((is_scene, turns[own], path, match[1], match[2] if is_scene else None))
+        is_single = _CONTACT_SHEET.fullmatch(match[2]) is None
+        own = path.parent, match[1], is_single
+        found.append((is_single, turns[own], path, match[1], match[2].replace("_", " ")))
         turns[own] += 1
     found.sort(key=lambda entry: entry[:2])
     sheets: list[Sheet] = []
     left_out: list[Path] = []
-    for _, _, path, kind, scene in found:
+    for is_single, _, path, kind, name in found:
         if left_out:
             left_out.append(path)
             continue
@@ -68,7 +70,7 @@ def read_sheets(paths: Iterable[Path], budget: int = BUDGET) -> tuple[list[Sheet
         if budget < 0:
             left_out.append(path)
         else:
-            sheets.append(Sheet(path.parent.name, kind, scene, data, size))
+            sheets.append(Sheet(path.parent.name, kind, name, not is_single, data, size))
     return sheets, left_out
 
 

@@ -140,7 +140,10 @@ def report() -> str:
         items[["model"]].drop_duplicates().assign(ms=np.arange(1.0, 1 + len(models))),
         {"ms": "time per view [ms]"},
         {tuple(key): picture(20 * number % 256) for number, key in enumerate(keys)},
-        [Sheet("demo", "pca", scene, picture(90), (40, 20)) for scene in (None, "room")],
+        [
+            Sheet("demo", "pca", name, name == "all", picture(9), (40, 20))
+            for name in ("all", "room")
+        ],
         3,
         {"To repeat it": "bench run suite", "Models": [{"model": "A", "weights": "ab" * 32}]},
     )
@@ -251,7 +254,7 @@ def test_hostile_labels_run_nothing_and_fit(show: Show) -> None:
     own = pd.concat(parts, ignore_index=True)
     text = report_html(
         HOSTILE[0], own, METRICS, cells_frame(own), [Table(HOSTILE[6], TASK, (CONTROLLED,))],
-        HOSTILE[6], sheets=[Sheet(HOSTILE[0], "pca", HOSTILE[6], picture(9), (40, 20))],
+        HOSTILE[6], sheets=[Sheet(HOSTILE[0], "pca", HOSTILE[6], True, picture(9), (40, 20))],
         provenance={HOSTILE[0]: HOSTILE[6], HOSTILE[6]: [{HOSTILE[0]: HOSTILE[6]}]},
     )  # fmt: skip
     page = show(text, 400)

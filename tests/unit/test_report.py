@@ -260,26 +260,27 @@ def test_pictures_come_from_the_published_files(tmp_path: Path) -> None:
     folder = tmp_path / "figures" / "demo"
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0).integers(0, 255, (40, 2200, 3), dtype=np.uint8)
-    names = ("pca_hall", "pca_room", "pca_contact_sheet", "matches_room", "notes")
+    names = ("pca_hall", "pca_room_1", "pca_contact_sheet_1_2", "matches_room", "notes")
     files = [folder / f"{name}.png" for name in names]
     files.append(folder.parent / "pca_by_layer.png")
     for path in files:
         Image.fromarray(noise).save(path)
     sheets, left_out = read_sheets([*files, folder / "pca_room.csv"])
-    assert [(sheet.kind, sheet.scene) for sheet in sheets] == [
-        ("pca", None), ("pca", "hall"), ("matches", "room"), ("pca", "room")
+    assert [(sheet.kind, sheet.name) for sheet in sheets] == [
+        ("pca", "contact sheet 1 2"), ("pca", "hall"), ("matches", "room"), ("pca", "room 1")
     ]  # fmt: skip
     assert {(sheet.dataset, sheet.size) for sheet in sheets} == {("demo", (1000, 18))}
     assert not left_out
     few, rest = read_sheets(files, budget=len(sheets[0].data))
-    assert [sheet.scene for sheet in few] == [None]
-    assert [path.name for path in rest] == ["pca_hall.png", "matches_room.png", "pca_room.png"]
+    assert [sheet.is_overview for sheet in few] == [True]
+    assert [path.name for path in rest] == ["pca_hall.png", "matches_room.png", "pca_room_1.png"]
 
 
 def test_sheets_stand_first_and_scenes_are_folded(items: pd.DataFrame) -> None:
     few = items[(items["metric"] == "rmse_m") & (items["model"] == "rgb")]
     sheets = [
-        Sheet("<demo>", "pca", scene, b"picture", (10, 20)) for scene in (None, "room", "hall")
+        Sheet("<demo>", "pca", name, name == "all", b"picture", (10, 20))
+        for name in ("all", "room", "hall")
     ]
     page = Page(report_html("t", few, METRICS, cells_frame(few), sheets=sheets, sheets_left_out=7))
     assert page.text.count("<demo>: Principal components") == 1
