@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bench.check import load_suite
+from bench.describe import warnings
 from bench.errors import BenchError
 from bench.models.feature_extractors.rgb import RGB
 from bench.plan import Plan, Selection, make_plan
@@ -231,6 +232,15 @@ def test_options_of_a_dataset_are_part_of_the_key(tiny_suite: Path) -> None:
     before = {cell.key for cell in planned(tiny_suite).cells}
     edit(tiny_suite, "{name: slab}", "{name: slab, params: {height: 70}}")
     assert before.isdisjoint({cell.key for cell in planned(tiny_suite).cells})
+
+
+def test_rules_without_a_common_grid_are_pointed_out(tiny_suite: Path) -> None:
+    edit(tiny_suite, "{patches: 6}", "padded")
+    assert not list(warnings(planned(tiny_suite)))
+    other = "  - {label: fine, model_id: feature_extractor/rgb, model_config: {patch_size: 8}}\n"
+    edit(tiny_suite, "datasets:", other + "datasets:")
+    (note,) = warnings(planned(tiny_suite))
+    assert "slab: under resolution padded strides of 8, 14 pixels" in note
 
 
 def test_keys_are_stable_and_tell_apart(tiny_suite: Path) -> None:
