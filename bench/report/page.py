@@ -218,11 +218,15 @@ def _set_keys(rows: pd.DataFrame) -> pd.Series[Any]:
     return pd.Series(keys, index=rows.index, dtype=object)
 
 
-def _failures(cells: pd.DataFrame) -> list[tuple[str, str]]:
-    failed = cells[cells["status"] == "failed"]
+def _failures(cells: pd.DataFrame) -> list[dict[str, Any]]:
+    """Per model and reason, the cells that it stopped."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell in cells[cells["status"] == "failed"].itertuples(index=False):
+        names = found.setdefault((str(cell.model), str(cell.error)), [])
+        names.append(f"{cell.layer}, {cell.dataset}, {cell.task}")
     return [
-        (f"{cell.model}, {cell.layer}, {cell.dataset}, {cell.task}", str(cell.error))
-        for cell in failed.itertuples(index=False)
+        {"model": model, "reason": reason, "cells": names}
+        for (model, reason), names in found.items()
     ]
 
 

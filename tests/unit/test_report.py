@@ -181,6 +181,17 @@ def test_only_what_failed_is_listed(items: pd.DataFrame) -> None:
     assert not re.search(r"provenance", page.text, re.IGNORECASE)
 
 
+def test_failures_of_one_reason_stand_together(items: pd.DataFrame) -> None:
+    failed = cells_frame(items).query("model == 'DINOv2-S'").head(5)
+    failed = failed.assign(status="failed", error=["no weights"] * 4 + ["out of memory"])
+    page = Page(report_html("t", items.head(0), METRICS, failed, TABLES))
+    assert page.text.count("no weights") == 1
+    assert "DINOv2-S, 4 cells" in page.text
+    first = failed.iloc[0]
+    assert f"{first['layer']}, {first['dataset']}, {first['task']}" in page.text
+    assert page.text.count("Which cells") == 1
+
+
 def test_extreme_view_sets_by_hand() -> None:
     items = items_frame(num_models=2, num_scenes=12, sets_per_scene=1)
     shown = shown_layers(summarise(items), METRICS)
