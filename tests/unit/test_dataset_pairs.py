@@ -138,6 +138,31 @@ def test_navi_crop_keeps_the_rays(tmp_path: Path) -> None:
             assert (b.image.permute(1, 2, 0).numpy() == truth.image[5:25, 25:45]).all()
 
 
+def test_navi_frame_of_probe3d_is_what_its_camera_sees(tmp_path: Path) -> None:
+    """512 x 512 whatever the photograph's shape; image, depth, mask and camera belong together."""
+    views = write_navi(tmp_path)
+    dataset = NAVI(root=str(tmp_path), crop="probe3d", keep_every=3)
+    for ref in dataset.view_sets():
+        for view in dataset.load(ref).views:
+            truth = views[int(view.name.split("/")[1])]
+            assert view.size == (512, 512)
+            assert view.depth is not None and view.intrinsics is not None and view.mask is not None
+            assert torch.equal(view.depth > 0, view.mask) and view.mask.any()
+            assert view.camera_from_world is not None
+            points = world_points(view.depth, view.intrinsics, view.camera_from_world)
+            known = points[view.mask].numpy()
+            camera = known @ truth.camera_from_world[:3, :3].T + truth.camera_from_world[:3, 3]
+            pixels = camera @ truth.intrinsics.T
+            column, row = (pixels[:, i] / pixels[:, 2] for i in range(2))
+            # The object of the fixture, but for its outermost pixels.
+            assert 29 < column.min() < 31.5 and 38.5 < column.max() < 41
+            assert 4 < row.min() < 6.5 and 23.5 < row.max() < 26
+            there = row.astype(int), column.astype(int)
+            np.testing.assert_allclose(camera[:, 2], truth.depth[there], rtol=0.05)
+            seen = view.image.permute(1, 2, 0)[view.mask].numpy().astype(float)
+            assert np.abs(seen - truth.image[there]).mean() < 25
+
+
 def test_navi_pairs(tmp_path: Path) -> None:
     write_navi(tmp_path)
     every = NAVI(root=str(tmp_path), keep_every=1)
@@ -283,6 +308,31 @@ def test_spair(tmp_path: Path) -> None:
     assert view_set.extras["boxes"].tolist() == [[2, 5, 10, 20], [1, 4, 11, 21]]
     assert view_set.extras["viewpoint_variation"] == 2
     assert not view_set.metric
+
+
+def test_spair_in_white_squares(tmp_path: Path) -> None:
+    """The image at the top left, and everything that is known of it at the new scale."""
+    write_spair(tmp_path)
+    plain, dataset = SPair71k(root=str(tmp_path)), SPair71k(root=str(tmp_path), square_px=200)
+    ref = dataset.view_sets()[-1]
+    assert dataset.view_sets() == plain.view_sets()
+    before, after = plain.load(ref), dataset.load(ref)
+    assert after.extras["square_px"] == 200
+    assert after.extras["whole_keypoints"].tolist() == [[[12, 28], [20, 36]], [[12, 28], [16, 40]]]
+    assert torch.equal(after.extras["boxes"], before.extras["boxes"] * 4)
+    for old, new in zip(before.views, after.views, strict=True):
+        assert old.size == (40, 50) and new.size == (200, 200)
+        assert new.keypoints is not None and old.keypoints is not None and new.mask is not None
+        assert torch.equal(new.keypoints, old.keypoints * 4)
+        assert (new.image[:, 163:] == 255).all() and new.image[:, :157].float().mean() < 20
+        assert not new.mask[160:].any() and int(new.mask.sum()) == 16 * 15 * 8
+        # The only white pixel of the picture is the first keypoint.
+        bright = new.image[:, :150].float().mean(0) ** 2
+        rows, columns = (torch.arange(n) + 0.5 for n in bright.shape)
+        centre = (bright.sum(0) @ columns / bright.sum(), bright.sum(1) @ rows / bright.sum())
+        assert torch.allclose(torch.stack(centre).double(), new.keypoints[0], atol=0.5)
+    tall = dataset.load(next(r for r in dataset.view_sets() if r.scene == "bus"))
+    assert tall.views[0].size == (200, 200) and (tall.views[0].image[:, :, 105:] == 255).all()
 
 
 def test_spair_limits(tmp_path: Path) -> None:
