@@ -223,6 +223,11 @@ def test_constants_of_a_protocol(
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
+def test_constants_for_normalised_images_are_a_mistake() -> None:
+    with pytest.raises(BenchError, match="already normalised"):
+        get_extractor_from_id("rgb", {"normalisation": "half", "preprocess_images": False})
+
+
 @ALL
 def test_padding_keeps_places(case: Case, build: Build) -> None:
     """A picture of its own pixel coordinates, averaged per cell, gives the patch centres."""

@@ -11,10 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
 from bench.errors import BenchError
@@ -62,6 +62,15 @@ class ExtractorOptions(BaseModel):
     layers: Layers | None = None
     norm: Literal["final", "none"] = "final"
     init_seed: int = 0
+
+    @model_validator(mode="after")
+    def _normalised_once(self) -> Self:
+        if self.normalisation != "own" and not self.preprocess_images:
+            raise ValueError(
+                f"normalisation: {self.normalisation} has no effect on images that come already "
+                "normalised (preprocess_images: false)"
+            )
+        return self
 
 
 @dataclass(frozen=True)
