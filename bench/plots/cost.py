@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -28,7 +28,7 @@ from bench.stats import direction
 
 #: Distance from what costs nothing to the cheapest, as a share of the axis, and least factor.
 _GAP, _LEAST_FACTOR = 0.18, 2.0
-_MAX_TICKS = 5
+_MAX_TICKS, _TICK_CHARACTERS = 5, 14
 _OTHERS = {"color": GREY, "marker": "o", "markersize": 2.5, "linestyle": "none"}
 
 
@@ -159,11 +159,15 @@ def _price_axis(column: Any, prices: pd.Series[float], label: str) -> None:
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten from `low` to `high`, thinned; `low` itself if none."""
+    """Round numbers from `low` to `high` that fit beside one another; `low` itself if none."""
     decades = range(-12, 16)
-    found: list[float] = []
     for steps in ((1, 2, 5), (1, 3), (1,)):
         found = [s * 10.0**d for d in decades for s in steps if low <= s * 10.0**d <= high]
-        if len(found) <= _MAX_TICKS:
-            break
-    return found[:: -(-len(found) // _MAX_TICKS)] if found else [float(f"{low:.2g}")]
+        if _fit(found):
+            return found or [float(f"{low:.2g}")]
+    every = next(every for every in range(2, len(found) + 1) if _fit(found[::every]))
+    return found[::every]
+
+
+def _fit(ticks: Sequence[float]) -> bool:
+    return len(ticks) <= _MAX_TICKS and sum(len(f"{t:g}") for t in ticks) <= _TICK_CHARACTERS

@@ -31,6 +31,8 @@ DARK = "#333333"
 CHANCE = {"color": "#b8b8b8", "linewidth": 1.0, "linestyle": "-", "zorder": 1}
 WIDTH_INCHES = 6.75
 MAX_LABEL = 34
+#: Characters of the titles of all panels side by side, beside labels and legend.
+_TITLE_ROOM = 46
 #: Of an axis of scores.
 LEAST_SPAN = 1e-4
 
@@ -125,7 +127,7 @@ def panels(
     for axis in axes[len(titles) :]:
         axis.remove()
     for axis, title in zip(axes, titles, strict=False):
-        axis.set_title(short(title))
+        axis.set_title(short(title, min(MAX_LABEL, _TITLE_ROOM // per_row)))
     return figure, axes[: len(titles)]
 
 

@@ -41,7 +41,7 @@ def forest(pairs: pd.DataFrame, label: str) -> Plot:
     order = pairs.groupby(["model_a", "model_b"])["difference"].mean().sort_values(ascending=False)
     places = {pair: place for place, pair in enumerate(order.index)}
     datasets = sorted(pairs["dataset"].unique())
-    figure, axes = panels(datasets, 0.8 + _ROW_INCHES * len(places), sharey=True, sharex=True)
+    figure, axes = panels(datasets, 0.85 + _ROW_INCHES * len(places), sharey=True, sharex=True)
     for axis, dataset in zip(axes, datasets, strict=True):
         for decided, own in pairs[pairs["dataset"] == dataset].groupby("decided"):
             colour = colours()[0] if decided else DARK
@@ -55,8 +55,9 @@ def forest(pairs: pd.DataFrame, label: str) -> Plot:
                 markerfacecolor=colour if decided else "white",
             )
         axis.axvline(0, color=GREY, linewidth=0.8)
-        axis.set_xlabel(label)
         axis.grid(axis="y", visible=False)
+    # Under all panels, since it is wider than one.
+    figure.supxlabel(label, fontsize="medium")
     axes[0].set_yticks(range(len(places)), [f"{short(a, 20)} – {short(b, 20)}" for a, b in places])
     axes[0].set_ylim(len(places) - 0.3, -0.7)
     return Plot(figure, pairs)

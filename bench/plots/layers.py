@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bench.plots.figure import (
     CHANCE,
@@ -65,6 +66,7 @@ def by_layer(summary: pd.DataFrame, metrics: pd.DataFrame, task: str, metric: st
         row[0].set_title(short(dataset))
         not_flat(row[0])
     axes[-1][0].set_xlabel("layer index")
+    axes[-1][0].xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[-1][1].set_xlabel("relative depth (last layer = 1)")
     axes[0][0].plot([], [], **_RING, markeredgecolor=DARK, label="chosen on val")
     legend(figure, axes.flat, first=looks)

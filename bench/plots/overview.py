@@ -15,6 +15,8 @@ from bench.tables import decimals
 _ROW_INCHES = 0.17
 #: Columns whose heads fit side by side without turning them.
 _MAX_FLAT = 4
+#: Of names of models and heads of columns that fit side by side.
+_LINE_CHARACTERS = 100
 _END_NAMES = FuncFormatter(lambda share, _: "best\nbackbone" if share else "worst\nbackbone")
 
 
@@ -70,8 +72,9 @@ def overview(summary: pd.DataFrame, metrics: pd.DataFrame) -> Plot:
     axis.set_yticks([place + 0.5 for place in range(len(order))], [short(name) for name in order])
     num_columns = values.shape[1]
     few = num_columns <= _MAX_FLAT
+    room = _LINE_CHARACTERS - max(len(short(name)) for name in order)
     heads = [
-        "\n".join(short(part, 84 // num_columns if few else 34) for part in column)
+        "\n".join(short(part, room // num_columns if few else 34) for part in column)
         for column in values
     ]
     places = [place + 0.5 for place in range(len(heads))]

@@ -29,6 +29,19 @@ def test_report_is_one_page(run_folder: Path, tmp_path: Path) -> None:
     assert bench("report") == 2
 
 
+def test_report_says_where_the_page_is_and_opens_it(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    address = (run_folder / "report.html").as_uri()
+    assert bench("report", run_folder) == 0
+    assert opened == []
+    assert address in capsys.readouterr().out
+    assert bench("report", run_folder, "--open") == 0
+    assert opened == [address]
+
+
 def test_report_check_sees_stale_files(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
