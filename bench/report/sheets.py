@@ -18,7 +18,8 @@ KINDS = {
     "matches": "Matches between two views, by their error",
     "cka": "Similarity of layers (linear CKA)",
 }
-MAX_WIDTH = 1000
+#: Size on the page: all figures alike, and the widest a screen wide.
+SCALE, MAX_WIDTH = 0.74, 1000
 #: Bytes of all pictures together; base64 adds a third.
 BUDGET = 7_000_000
 _CONTACT_SHEET = re.compile(r"(?:.*_)?contact_sheet(?:_\d+)*")
@@ -56,7 +57,7 @@ def read_sheets(paths: Iterable[Path], budget: int = BUDGET) -> tuple[list[Sheet
             continue
         is_single = _CONTACT_SHEET.fullmatch(match[2]) is None
         own = path.parent, match[1], is_single
-        found.append((is_single, turns[own], path, match[1], match[2].replace("_", " ")))
+        found.append((is_single, turns[own], path, match[1], _readable(match[2])))
         turns[own] += 1
     found.sort(key=lambda entry: entry[:2])
     sheets: list[Sheet] = []
@@ -74,12 +75,17 @@ def read_sheets(paths: Iterable[Path], budget: int = BUDGET) -> tuple[list[Sheet
     return sheets, left_out
 
 
+def _readable(stem: str) -> str:
+    """Without the hashes that keep file names apart."""
+    return re.sub(r"-[0-9a-f]{6}(?=_|$)", "", stem).replace("_", " ")
+
+
 def _small(path: Path) -> tuple[bytes, tuple[int, int]]:
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
-    if picture.width > MAX_WIDTH:
-        height = round(picture.height * MAX_WIDTH / picture.width)
-        picture = picture.resize((MAX_WIDTH, height), Image.Resampling.LANCZOS)
+    scale = min(SCALE, MAX_WIDTH / picture.width)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    picture = picture.resize(size, Image.Resampling.LANCZOS)
     return webp(picture), picture.size
 
 

@@ -271,7 +271,7 @@ def test_pictures_come_from_the_published_files(tmp_path: Path) -> None:
     folder = tmp_path / "figures" / "demo"
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0).integers(0, 255, (40, 2200, 3), dtype=np.uint8)
-    names = ("pca_hall", "pca_room_1", "pca_contact_sheet_1_2", "matches_room", "notes")
+    names = ("pca_hall", "pca_room-1a2b3c_1", "pca_contact_sheet_1_2", "matches_room", "notes")
     files = [folder / f"{name}.png" for name in names]
     files.append(folder.parent / "pca_by_layer.png")
     for path in files:
@@ -284,7 +284,11 @@ def test_pictures_come_from_the_published_files(tmp_path: Path) -> None:
     assert not left_out
     few, rest = read_sheets(files, budget=len(sheets[0].data))
     assert [sheet.is_overview for sheet in few] == [True]
-    assert [path.name for path in rest] == ["pca_hall.png", "matches_room.png", "pca_room_1.png"]
+    assert [path.name for path in rest] == [
+        "pca_hall.png",
+        "matches_room.png",
+        "pca_room-1a2b3c_1.png",
+    ]
 
 
 def test_sheets_stand_first_and_scenes_are_folded(items: pd.DataFrame) -> None:
@@ -295,7 +299,7 @@ def test_sheets_stand_first_and_scenes_are_folded(items: pd.DataFrame) -> None:
     ]
     page = Page(report_html("t", few, METRICS, cells_frame(few), sheets=sheets, sheets_left_out=7))
     assert page.text.count("<demo>: Principal components") == 1
-    assert "2 pictures one by one" in page.text
+    assert "2 single pictures" in page.text
     assert "7 more pictures" in page.text
     assert page.tags.index("figcaption") < page.tags.index("details", page.tags.index("figcaption"))
     assert [value for value in page.values("src") if "webp" in value] == [
