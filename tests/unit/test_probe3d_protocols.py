@@ -44,9 +44,9 @@ def textured(points: Array, grain: float) -> Array:
 
     grain: waves in radians per metre.
     """
-    waves = np.random.default_rng(1).normal(0, grain, (3, 3, 5))
-    colours = np.sum([np.sin(points @ waves[..., i]) for i in range(5)], axis=0)
-    return np.asarray((colours * 25 + 128).clip(0, 255), dtype=np.uint8)
+    waves = np.random.default_rng(1).normal(0, grain, (3, 3, 3))
+    colours = np.sum([np.sin(points @ waves[..., i]) for i in range(3)], axis=0)
+    return np.asarray((colours * 35 + 128).clip(0, 255), dtype=np.uint8)
 
 
 def evaluated(
@@ -110,7 +110,7 @@ def is_object(points: Array) -> Array:
 
 def write_navi(root: Path) -> None:
     """Two objects; one of every four pairs is kept, two of the first object, one of the other."""
-    height, width, focal = 540, 700, 560.0
+    height, width, focal = 400, 520, 415.0
     K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     angles = {"cup": (-20, -8, 5, 30, 55), "dog": (-50, -40, -28, -15, 0, 12, 40)}
     for name, own in angles.items():
