@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 from PIL import Image
+from safetensors.torch import load_file
 
 SUITE = """\
 name: disturbed
@@ -58,6 +59,8 @@ def assert_nothing_is_torn(run: Path) -> None:
         elif path.suffix == ".parquet":
             items = pd.read_parquet(path)
             assert not items.duplicated(["layer", "scene", "set_id", "split", "metric"]).any()
+        elif path.suffix == ".safetensors":
+            load_file(path)
         elif path.suffix == ".png":
             Image.open(path).load()
         elif path.suffix == ".svg":
