@@ -21,7 +21,7 @@ KINDS = {
 #: Size on the page: all figures alike, and the widest a screen wide.
 SCALE, MAX_WIDTH = 0.74, 1000
 #: Bytes of all pictures together; base64 adds a third.
-BUDGET = 7_000_000
+BUDGET = 6_000_000
 _CONTACT_SHEET = re.compile(r"(?:.*_)?contact_sheet(?:_\d+)*")
 _NAME = re.compile(rf"({'|'.join(KINDS)})_(.+)")
 
