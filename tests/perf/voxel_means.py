@@ -106,5 +106,5 @@ def against_reading(device: str) -> float:
         lambda: linear_means(features, groups),
         lambda: read_and_normalize(features),
         device,
-        rounds=15,
+        rounds=60,
     )
