@@ -58,11 +58,13 @@ class CellRun:
         self.scores[identity(item.view_set)] = rows
 
     def finish(self, order: Sequence[ViewSetRef]) -> list[ItemScore]:
-        """Every score of the cell, in the order of the dataset."""
+        """Every score of the cell, in the order of the dataset; the task's state is let go."""
         started = time.perf_counter()
         scores = [score for ref in order for score in self.scores.get(identity(ref), [])]
         if not self.stateless:
-            scores += _plain(self.task.finish(self.state))
+            # The cells of a group finish one after another: none waits with the samples of another.
+            state, self.state = self.state, None
+            scores += _plain(self.task.finish(state))
         self.seconds += time.perf_counter() - started
         return scores
 
@@ -94,6 +96,7 @@ def record(cell: Cell, suite: str, status: Literal["done", "failed"], **more: An
         "dataset": cell.dataset.label,
         "dataset_name": cell.dataset.name,
         "dataset_options": dict(cell.dataset.options),
+        "dataset_params": cell.dataset.identity()["options"] if dataset else {},
         "dataset_version": dataset.version if dataset else 0,
         "list_hash": cell.dataset.list_hash,
         "resolution": cell.dataset.resolution.rule,

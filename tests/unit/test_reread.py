@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -102,6 +104,30 @@ def test_little_memory_reads_more_often_and_scores_the_same(
     assert scores["value"].notna().all()
     run(suite, tmp_path / "kept", cache="on")
     assert made(tmp_path / "kept") == made(tmp_path / "little")
+
+
+def test_only_one_probe_holds_samples_at_a_time(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_so_far: list[weakref.ref[Samples]] = []
+    held: list[int] = []
+    original = training.standardise
+
+    def samples(*given: Any) -> Samples:
+        found = Samples(*given)
+        made_so_far.append(weakref.ref(found))
+        return found
+
+    def standardise(*given: Any) -> None:
+        original(*given)
+        gc.collect()
+        alive = [found for ref in made_so_far if (found := ref()) is not None]
+        held.append(sum(bool(found._held) for found in alive))
+
+    monkeypatch.setattr(_probe, "Samples", samples)
+    monkeypatch.setattr(training, "standardise", standardise)
+    assert run(suite, tmp_path, models=["RGB"]).done == 2
+    assert held == [1, 1]
 
 
 def test_a_model_that_sees_geometry_is_computed_again(suite: Path, tmp_path: Path) -> None:
