@@ -18,6 +18,8 @@ _CONDITIONS = {
     "resolution": "resolution rule",
     "limit": "limit",
 }
+#: Columns of JSON objects that must agree name by name.
+_PARAMETERS = {"params": "parameter", "dataset_params": "dataset option"}
 _HASH_LENGTH = 12
 
 
@@ -25,8 +27,8 @@ def condition_differences(cells: pd.DataFrame) -> list[str]:
     """What differs between the finished cells of a task and a dataset, one sentence each.
 
     Args:
-        cells: columns model, dataset, task, status, params (JSON) and the conditions; an optional
-            column run says where a cell comes from.
+        cells: columns model, dataset, task, status, params and dataset_params (JSON) and the
+            conditions; an optional column run says where a cell comes from.
     """
     done = cells[cells["status"] == "done"]
     places: dict[str, list[str]] = {}
@@ -59,10 +61,11 @@ def _conditions(group: pd.DataFrame) -> Iterator[tuple[str, dict[str, list[str]]
     ]
     for column, name in _CONDITIONS.items():
         yield name, _owners_by_value(group[column], owners)
-    params = [json.loads(text) for text in group["params"]]
-    for key in sorted({key for cell in params for key in cell}):
-        name = "preset" if key == "preset" else f"parameter {key}"
-        yield name, _owners_by_value([cell.get(key) for cell in params], owners)
+    for column, what in _PARAMETERS.items():
+        params = [json.loads(text) for text in group[column]]
+        for key in sorted({key for cell in params for key in cell}):
+            name = "preset" if (column, key) == ("params", "preset") else f"{what} {key}"
+            yield name, _owners_by_value([cell.get(key) for cell in params], owners)
 
 
 def _owners_by_value(values: Any, owners: list[str]) -> dict[str, list[str]]:

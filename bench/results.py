@@ -42,8 +42,9 @@ class MetricRecord(BaseModel):
 class Result(BaseModel):
     """The record of one cell (``result.json``), self-describing.
 
-    status: ``failed`` cells are tried again on the next run. skipped: view sets that could not be
-    read, with the reason. seconds: time in the task, not in the forward pass.
+    status: ``failed`` cells are tried again on the next run. dataset_options: as in the suite.
+    dataset_params: all that can change a score, without places. skipped: view sets that could not
+    be read, with the reason. seconds: time in the task, not in the forward pass.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -74,6 +75,7 @@ class Result(BaseModel):
     precision: str
     seed: int
     dataset_options: dict[str, Any] = {}
+    dataset_params: dict[str, Any] = {}
     parameters: int | None = None
     forward_ms: float | None = None
     error: str | None = None
@@ -227,6 +229,7 @@ def cells_frame(results: Iterable[Result]) -> pd.DataFrame:
             ),
             "layer": result.layer,
             "params": json.dumps(result.params, sort_keys=True),
+            "dataset_params": json.dumps(result.dataset_params, sort_keys=True),
             "config": json.dumps(result.config, sort_keys=True),
             "num_skipped": len(result.skipped),
         }

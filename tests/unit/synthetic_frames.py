@@ -96,6 +96,7 @@ def cells_frame(items: pd.DataFrame) -> pd.DataFrame:
         resolution="patches=37",
         limit=None,
         params="{}",
+        dataset_params="{}",
     )
 
 

@@ -99,6 +99,7 @@ def test_a_model_run_on_two_datasets_is_one_row(items: pd.DataFrame) -> None:
         ({"list_hash": "0" * 64}, "list of view sets is 5f5f5f5f5f5f"),
         ({"limit": 3}, "limit is none"),
         ({"params": '{"preset": "legacy"}'}, "preset is none"),
+        ({"dataset_params": '{"crop": "probe3d"}'}, "dataset option crop is none"),
     ],
 )
 def test_what_differs_is_named(items: pd.DataFrame, cells: dict[str, object], words: str) -> None:
