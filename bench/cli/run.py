@@ -89,6 +89,7 @@ def run(
     if outcome.done + outcome.failed == 0:
         typer.echo("Nothing to compute: every cell was done under the same key.")
     typer.echo(f"Leaderboard: {folder / 'leaderboard.md'}   figures: {folder / 'figures'}")
+    typer.echo(f"As one page: bench report {folder} --open")
     if outcome.failed:
         raise typer.Exit(EXIT_FAILED)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -18,6 +18,9 @@ from bench.plots.matches import MAX_PANELS, MAX_PNG_COLOURS, matches, read_match
 from bench.plots.picture_grid import RowName, write_png
 from bench.plots.similarity import layer_similarity
 from bench.sketches import compare_sketches
+
+#: Sixty models have 1,830 pairs, which nobody looks at.
+MAX_MODELS_PAIRED = 8
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ def write_artifact_figures(
 
     Feature maps: a PNG per scene with a row per model and layer, and a contact sheet. Matches: a
     PNG per scene. Similarity: a heat map for each pair of models, and of each with itself, where
-    there is more than one layer to compare.
+    there is more than one layer to compare; of more than `MAX_MODELS_PAIRED` models, each with
+    itself and with the first.
 
     Args:
         align: give all feature maps of a scene the colours of one of them, as closely as a rotation
@@ -111,7 +115,7 @@ def _matches(rows: dict[RowName, Path], stem: Path) -> list[Path]:
 
 def _similarities(cells: Sequence[CellArtifacts], place: Path) -> list[Path]:
     written = []
-    for a, b in combinations_with_replacement(cells, 2):
+    for a, b in _pairs(cells):
         try:
             found = compare_sketches(a.folder / "sketches", b.folder / "sketches")
         except BenchError:
@@ -124,6 +128,13 @@ def _similarities(cells: Sequence[CellArtifacts], place: Path) -> list[Path]:
         stem = f"cka_{names[0]}" if a is b else f"cka_{names[0]}_{names[1]}"
         written += save(plot, place / stem)
     return written
+
+
+def _pairs(cells: Sequence[CellArtifacts]) -> Iterator[tuple[CellArtifacts, CellArtifacts]]:
+    """Every pair of a few models; of many, each with itself and with the first."""
+    for a, b in combinations_with_replacement(cells, 2):
+        if len(cells) <= MAX_MODELS_PAIRED or a is b or a is cells[0]:
+            yield a, b
 
 
 def _file_name(text: str) -> str:
