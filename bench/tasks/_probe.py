@@ -41,7 +41,7 @@ EPOCHS = 10
 #: ``dpt-512`` is trained as in Probe3D's code; ``dpt-64`` takes minutes on a laptop.
 SIZES: Mapping[Preset, Size] = {
     "linear": Size(None, 256, steps=200, batch_size=8, learning_rate=1e-3),
-    "dpt-64": Size(64, 64, steps=120, batch_size=4, learning_rate=3e-4),
+    "dpt-64": Size(64, 64, steps=120, batch_size=4, learning_rate=1e-3),
     "dpt-512": Size(512, 256, steps=None, batch_size=8, learning_rate=5e-4),
 }
 
