@@ -6,13 +6,14 @@ Every format (Markdown, terminal, HTML, LaTeX) writes the same grid.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from typing import Any, Literal
 
 import pandas as pd
 
+from bench.results import GROUP_LAYER
 from bench.stats import at_chosen_layers, choose_layers, direction, headline_metric, shown_layers
 
 Block = Literal["chosen", "last", "layers", "controls"]
@@ -65,19 +66,25 @@ class Entry:
 @dataclass(frozen=True)
 class Row:
     """One line. Lines of one block stand together and compete for the marks: backbones at the
-    layer chosen on val scenes, backbones at their last layer, every layer, floors and ceilings."""
+    layer chosen on val scenes, backbones at their last layer, every layer, floors and ceilings.
+
+    only_layer: the model has no other, so that nothing was chosen.
+    """
 
     model: str
     layer: str
     block: Block
     role: str
     entries: tuple[Entry, ...]
+    only_layer: bool = False
 
     @property
     def note(self) -> str:
         """What the layer, or the row, is."""
-        notes = {"chosen": "layer chosen on val scenes", "last": "last layer", "layers": ""}
-        return notes.get(self.block, self.role)
+        if self.block == "controls":
+            return self.role
+        notes = {"chosen": "layer chosen on val scenes", "last": "last layer"}
+        return "" if self.only_layer else notes.get(self.block, "")
 
 
 @dataclass(frozen=True)
@@ -158,6 +165,7 @@ def _grid(
         for dataset in sorted(test["dataset"].unique())
         for metric in table.metrics
     )
+    num_layers = every_split.groupby("model")["layer"].nunique()
     if compact:
         shown = shown_layers(every_split, metrics)
         test = at_chosen_layers(test, shown)
@@ -170,7 +178,11 @@ def _grid(
         preset=preset,
         columns=columns,
         rows=_rows(
-            test, columns, dict(zip(chosen["model"], chosen["layer"], strict=True)), compact
+            test,
+            columns,
+            dict(zip(chosen["model"], chosen["layer"], strict=True)),
+            set(num_layers.index[num_layers == 1]),
+            compact,
         ),
         conditions=tuple(_conditions(preset, test, cells)),
         legend=tuple(_legend(table, metrics, _is_plain_mean(test))),
@@ -179,7 +191,11 @@ def _grid(
 
 
 def _rows(
-    test: pd.DataFrame, columns: Sequence[Column], chosen: dict[str, str], compact: bool
+    test: pd.DataFrame,
+    columns: Sequence[Column],
+    chosen: dict[str, str],
+    sole: Collection[str],
+    compact: bool,
 ) -> tuple[Row, ...]:
     scores: dict[tuple[str, str], dict[tuple[str, str], Any]] = {}
     for score in test.sort_values(["model", "layer_index", "layer"]).itertuples(index=False):
@@ -198,11 +214,11 @@ def _rows(
             for column, digits in zip(columns, places, strict=True)
         )
         is_chosen = chosen.get(model) == layer
-        if is_chosen:
-            blocks["chosen"].append(Row(model, layer, "chosen", role, entries))
+        own: list[Block] = ["chosen"] if is_chosen else []
         if not (is_chosen and compact):
-            block: Block = rest if role == "backbone" else "controls"
-            blocks[block].append(Row(model, layer, block, role, entries))
+            own.append(rest if role == "backbone" else "controls")
+        for block in own:
+            blocks[block].append(Row(model, layer, block, role, entries, model in sole))
     rank = _ranks(chain.from_iterable(reversed(blocks.values())), columns)
     for rows in blocks.values():
         rows.sort(key=lambda row: rank[row.model])
@@ -269,6 +285,8 @@ def _conditions(preset: str, test: pd.DataFrame, cells: pd.DataFrame) -> Iterato
         yield "Resolution " + ", ".join(f"{rule} ({name})" for name, rule in rules.items()) + "."
     if preset:
         yield f"Preset {preset}."
+    if test["layer"].eq(GROUP_LAYER).any():
+        yield f"Layer {GROUP_LAYER}: all layers that the suite asks of a model, together."
     if _is_plain_mean(test):
         yield (
             "Mean over view sets, as published; no interval, because view sets of one scene are "

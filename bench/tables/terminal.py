@@ -45,7 +45,7 @@ def grid_text(grid: Grid) -> str:
         lines.extend(
             [
                 shortened(row.model, MAX_LABEL),
-                f"{shortened(row.layer, MAX_LABEL)} ({row.note})",
+                shortened(row.layer, MAX_LABEL) + (f" ({row.note})" if row.note else ""),
                 *(_number(entry) for entry in row.entries),
             ]
             for row in rows

@@ -132,6 +132,22 @@ def test_every_layer_and_one_chosen_row_per_backbone(
         assert [entry.value for entry in row.entries] == [entry.value for entry in same.entries]
 
 
+@pytest.mark.parametrize("compact", [True, False])
+def test_nothing_is_chosen_among_one_layer(items: pd.DataFrame, compact: bool) -> None:
+    layer = items[(items["layer"] == "block_5") | (items["role"] != "backbone")]
+    several = build_grids(summarise(items), metrics_frame(), cells_frame(items), TABLES, compact)
+    one = build_grids(summarise(layer), metrics_frame(), cells_frame(layer), TABLES, compact)
+    notes = [{row.note for row in g[0].rows if row.role == "backbone"} for g in (several, one)]
+    assert "layer chosen on val scenes" in notes[0]
+    assert notes[1] == {""}
+
+
+def test_a_group_of_layers_is_explained(items: pd.DataFrame) -> None:
+    group = items[items["layer"] == "block_5"].assign(layer="group", layer_index=0)
+    (grid, *_) = build_grids(summarise(group), metrics_frame(), cells_frame(group), TABLES)
+    assert any("Layer group: all layers" in sentence for sentence in grid.conditions)
+
+
 def test_values_and_intervals_are_those_of_the_test_split(
     summary: pd.DataFrame, cells: pd.DataFrame
 ) -> None:
