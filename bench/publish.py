@@ -56,15 +56,18 @@ def suite_tables(folder: Path) -> list[tables.Table]:
     ]
 
 
-def publish(folder: Path) -> Published:
+def publish(folder: Path, reference: str | None = None) -> Published:
     """Write leaderboard.md, leaderboard.csv, records.csv and figures/ of a run folder.
 
     What other processes finish in the meantime is published too: the files never stay behind the
     cells, whoever writes them last.
+
+    Args:
+        reference: the model that gives feature maps their colours, see `write_artifact_figures`.
     """
     while True:
         seen = _state(folder)
-        published = _publish(folder)
+        published = _publish(folder, reference)
         if _state(folder) == seen:
             return published
 
@@ -75,7 +78,7 @@ def _state(folder: Path) -> list[tuple[Path, int]]:
     return [(record, record.stat().st_mtime_ns) for record in records]
 
 
-def _publish(folder: Path) -> Published:
+def _publish(folder: Path, reference: str | None) -> Published:
     run = load_run(folder)
     summary = summarise(run.items)
     files = []
@@ -84,7 +87,9 @@ def _publish(folder: Path) -> Published:
         files.append(folder / name)
     if not run.items.empty:
         files.extend(plots.write_figures(summary, run.metrics, folder / "figures"))
-        files.extend(write_artifact_figures(_artifacts(folder), folder / "figures"))
+        files.extend(
+            write_artifact_figures(_artifacts(folder), folder / "figures", reference=reference)
+        )
     text = tables.leaderboard_text(summary, run.metrics, run.cells, suite_tables(folder))
     return Published(tuple(files), text)
 

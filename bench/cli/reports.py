@@ -26,6 +26,10 @@ def report(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if published files are stale.")
     ] = False,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Model that gives feature maps their colours; the first of the run."),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
 ) -> None:
     """Write leaderboard, figures and one self-contained HTML page of a run.
@@ -50,7 +54,7 @@ def report(
         return
     if not runs:
         raise BenchError("No run folder given.", "For example: bench report results/correspondence")
-    figures = [path for run in runs for path in publish(run).files]
+    figures = [path for run in runs for path in publish(run, reference).files]
     if PAGE.is_file():
         refresh(PAGE, RESULTS)
     target = out or runs[0] / "report.html"
