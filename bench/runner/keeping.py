@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from bench.plan import Cell, DatasetPlan, ModelPlan
 from bench.runner.loading import load_view_set
@@ -67,7 +68,10 @@ def reads_again(cell: Cell) -> bool:
 def size_bytes(
     model: ModelPlan, dataset: DatasetPlan, layers: Collection[str], storage: str
 ) -> int | None:
-    """Bytes of the features, if every view is as large as those of the first view set."""
+    """Bytes of the features, if every view is as large as those of the first view set.
+
+    Sides that are no multiple of the stride (resolution ``padded``) are padded up to the next.
+    """
     architecture = model.kind.describe(model.options)
     if dataset.dataset is None or not dataset.refs or architecture is None:
         return None
@@ -79,7 +83,7 @@ def size_bytes(
         # What is wrong with it is reported where it is scored.
         return None
     numbers = sum(
-        (view.size[0] // stride) * (view.size[1] // stride) * architecture.dim_of(layer)
+        ceil(view.size[0] / stride) * ceil(view.size[1] / stride) * architecture.dim_of(layer)
         for view in first.views
         for layer in layers
         for stride in [architecture.stride_of(layer)]
