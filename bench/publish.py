@@ -86,7 +86,9 @@ def _publish(folder: Path, reference: str | None) -> Published:
         write_text(folder / name, text)
         files.append(folder / name)
     if not run.items.empty:
-        files.extend(plots.write_figures(summary, run.metrics, folder / "figures"))
+        # Times differ from run to run, and published files hold none.
+        sizes = plots.costs_of(run.cells, timed=False)
+        files.extend(plots.write_figures(summary, run.metrics, folder / "figures", sizes))
         files.extend(
             write_artifact_figures(_artifacts(folder), folder / "figures", reference=reference)
         )

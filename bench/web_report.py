@@ -15,6 +15,7 @@ from PIL import Image
 from bench.datasets import datasets
 from bench.errors import BenchError
 from bench.merge import Run, merge
+from bench.plots import costs_of
 from bench.publish import load_run, suite_tables
 from bench.report import Entry, extreme_view_sets, read_sheets, report_html, webp
 from bench.results import Result, load_cells, planned_suite
@@ -25,10 +26,6 @@ from bench.types import Dataset, ViewSetRef
 VIEW_HEIGHT = 130
 #: View sets with a picture on one page.
 MAX_PICTURES = 160
-COST_LABELS = {
-    "parameters": "parameters [million]",
-    "forward_ms": "forward pass per view [ms]",
-}
 
 
 def page(folders: Sequence[Path], figures: Iterable[Path] = ()) -> str:
@@ -52,19 +49,12 @@ def page(folders: Sequence[Path], figures: Iterable[Path] = ()) -> str:
         cells=run.cells,
         tables=[table for folder in folders for table in suite_tables(folder)],
         description=" ".join(str(suite.get("description", "")) for suite in suites),
-        costs=costs(run.cells),
-        cost_labels=COST_LABELS,
+        costs=costs_of(run.cells, timed=True),
         pictures=pictures(run, results),
         sheets=sheets,
         sheets_left_out=len(left_out),
         provenance=provenance(folders, results),
     )
-
-
-def costs(cells: pd.DataFrame) -> pd.DataFrame:
-    """Parameters and mean time of the forward pass of each model; NaN where not known."""
-    known = cells.assign(parameters=cells["parameters"].astype("float64") / 1e6)
-    return known.groupby("model", sort=False)[list(COST_LABELS)].mean().reset_index()
 
 
 def provenance(folders: Sequence[Path], results: Sequence[Result]) -> dict[str, Entry]:

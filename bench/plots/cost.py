@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -32,14 +33,40 @@ _MAX_TICKS, _TICK_CHARACTERS = 5, 14
 _OTHERS = {"color": GREY, "marker": "o", "markersize": 2.5, "linestyle": "none"}
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What models cost.
+
+    Attributes:
+        models: column model and the columns that `labels` names (at least 0; NaN: not known).
+        labels: cost column -> axis label with its unit, for example ``time per view [ms]``.
+    """
+
+    models: pd.DataFrame
+    labels: Mapping[str, str]
+
+
+def costs_of(cells: pd.DataFrame, timed: bool) -> Costs:
+    """Parameters, and if `timed` the mean time of the forward pass, of each model.
+
+    Args:
+        cells: columns model, parameters and forward_ms, which may be missing or NaN.
+    """
+    labels = {"parameters": "parameters [million]"}
+    if timed:
+        labels["forward_ms"] = "forward pass per view [ms]"
+    known = cells.reindex(columns=["model", *labels]).astype(dict.fromkeys(labels, "float64"))
+    known["parameters"] /= 1e6
+    return Costs(known.groupby("model", sort=False)[list(labels)].mean().reset_index(), labels)
+
+
 @styled
 def cost(
     summary: pd.DataFrame,
     metrics: pd.DataFrame,
     task: str,
     metric: str,
-    costs: pd.DataFrame,
-    labels: Mapping[str, str],
+    costs: Costs,
 ) -> Plot:
     """Models by cost (logarithmic) and score, each at one layer: one row per dataset, one column
     per kind of cost.
@@ -47,13 +74,10 @@ def cost(
     Grey line: the front of backbones that nothing as cheap beats; bars: 95 % interval over test
     scenes; hollow: floors and ceilings. What costs nothing stands left of the axis's break. Of more
     than eight backbones only those on a front are named (the best eight of them).
-
-    Args:
-        costs: column model and the columns that `labels` names (at least 0; NaN: not known).
-        labels: cost column -> axis label with its unit, for example ``time per view [ms]``.
     """
+    labels = costs.labels
     scores = shown_scores(summary, metrics, task, [metric])
-    prices = costs.set_index("model")
+    prices = costs.models.set_index("model")
     scores = scores.assign(**{kind: scores["model"].map(prices[kind]) for kind in labels})
     kinds = [kind for kind in labels if (scores[kind] > 0).any()]
     scores = scores[scores[kinds].notna().any(axis=1)] if kinds else scores.head(0)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.plots.angles import angle_metrics, by_angle
+from bench.plots.cost import Costs, cost
 from bench.plots.figure import Plot, save
 from bench.plots.layer_heatmap import MIN_LAYERS, layer_heatmap, models_by_layer
 from bench.plots.layers import by_layer, by_layer_type
@@ -34,17 +35,21 @@ class Drawing:
     plot: Plot
 
 
-def write_figures(summary: pd.DataFrame, metrics: pd.DataFrame, folder: Path) -> list[Path]:
+def write_figures(
+    summary: pd.DataFrame, metrics: pd.DataFrame, folder: Path, costs: Costs | None = None
+) -> list[Path]:
     """Every figure as PNG, SVG and CSV.
 
     Returns:
         The paths written, in order.
     """
-    drawn = draw_all(summary, metrics)
+    drawn = draw_all(summary, metrics, costs)
     return [path for drawing in drawn for path in save(drawing.plot, folder / drawing.name)]
 
 
-def draw_all(summary: pd.DataFrame, metrics: pd.DataFrame) -> Iterator[Drawing]:
+def draw_all(
+    summary: pd.DataFrame, metrics: pd.DataFrame, costs: Costs | None = None
+) -> Iterator[Drawing]:
     """Every figure that there is data for: all tasks together, then task by task."""
     # Its colours run from the worst backbone to the best: with one there is nothing to compare.
     if summary.loc[summary["role"] == "backbone", "model"].nunique() > 1:
@@ -54,12 +59,12 @@ def draw_all(summary: pd.DataFrame, metrics: pd.DataFrame) -> Iterator[Drawing]:
     for (task, preset), own in summary.groupby(["task", "preset"]):
         stem = _file_name(f"{task}_{preset}" if preset else task)
         title = f"{task} ({preset})" if preset else str(task)
-        for name, caption, plot in _draw_task(own, metrics, str(task)):
+        for name, caption, plot in _draw_task(own, metrics, str(task), costs):
             yield Drawing(f"{stem}_{name}", str(task), title, caption, plot)
 
 
 def _draw_task(
-    summary: pd.DataFrame, metrics: pd.DataFrame, task: str
+    summary: pd.DataFrame, metrics: pd.DataFrame, task: str, costs: Costs | None
 ) -> Iterator[tuple[str, str, Plot]]:
     metric = headline_metric(metrics, task)
     test = summary[(summary["split"] == "test") & summary["value"].notna()]
@@ -92,6 +97,10 @@ def _draw_task(
         plot = by_angle(summary, metrics, task, base)
         if not plot.data.empty:
             yield f"by_angle_{_file_name(base)}", f"{base} by viewing angle", plot
+    if costs is not None and direction(metrics, task, metric):
+        plot = cost(summary, metrics, task, metric, costs)
+        if not plot.data.empty:
+            yield "cost", f"{metric} against cost", plot
 
 
 def _file_name(text: str) -> str:

@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from bench.compare import compare
-from bench.plots import Plot, cost, draw_all, svg_bytes
+from bench.plots import Costs, Plot, draw_all, svg_bytes
 from bench.report.sheets import KINDS, Sheet
 from bench.report.view_sets import extreme_view_sets
 from bench.stats import (
@@ -44,8 +44,7 @@ def report_html(
     cells: pd.DataFrame,
     tables: Sequence[Table] = (),
     description: str = "",
-    costs: pd.DataFrame | None = None,
-    cost_labels: Mapping[str, str] | None = None,
+    costs: Costs | None = None,
     pictures: Pictures | None = None,
     sheets: Sequence[Sheet] = (),
     sheets_left_out: int = 0,
@@ -55,7 +54,7 @@ def report_html(
 
     Args:
         items, metrics, cells, tables: see `bench.tables.build_grids`.
-        costs, cost_labels: see `bench.plots.cost`.
+        costs: see `bench.plots.cost`.
         pictures: shown beside the best and worst view sets.
         sheets, sheets_left_out: feature maps, matches and similarities, and how many more there
             are in the run folder.
@@ -75,7 +74,7 @@ def report_html(
         facts=_facts(items, cells),
         findings=list(_findings(items, summary, metrics, shown)),
         tables=[_table(grid) for grid in grids],
-        figures=_figures(summary, metrics, costs, cost_labels or {}),
+        figures=_figures(summary, metrics, costs),
         sheets=list(_sheets(sheets)),
         sheets_left_out=sheets_left_out,
         view_sets=_view_sets(extreme_view_sets(items, metrics, shown), pictures or {}),
@@ -134,23 +133,12 @@ def _table(grid: Grid) -> dict[str, Any]:
 def _figures(
     summary: pd.DataFrame,
     metrics: pd.DataFrame,
-    costs: pd.DataFrame | None,
-    cost_labels: Mapping[str, str],
+    costs: Costs | None,
 ) -> list[tuple[str, list[dict[str, Any]]]]:
     """Figures under their headings."""
     found: dict[str, list[dict[str, Any]]] = {}
-    subjects: dict[str, str] = {}
-    for drawing in draw_all(summary, metrics):
+    for drawing in draw_all(summary, metrics, costs):
         found.setdefault(drawing.subject, []).append(_figure(drawing.caption, drawing.plot))
-        if drawing.task is not None:
-            subjects.setdefault(drawing.task, drawing.subject)
-    for task, subject in subjects.items() if costs is not None else ():
-        metric = headline_metric(metrics, task)
-        if metric is None or not direction(metrics, task, metric):
-            continue
-        plot = cost(summary, metrics, task, metric, costs, cost_labels)
-        if not plot.data.empty:
-            found[subject].append(_figure(f"{metric} against cost", plot))
     return list(found.items())
 
 

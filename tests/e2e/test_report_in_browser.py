@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from bench.plots import Costs
 from bench.report import Sheet, extreme_view_sets, report_html, webp
 from bench.stats import shown_layers, summarise
 from bench.tables import Table
@@ -137,8 +138,10 @@ def report() -> str:
         cells_frame(items),
         [Table("Correspondence", TASK, (CONTROLLED, "auroc"))],
         "What do features know?",
-        items[["model"]].drop_duplicates().assign(ms=np.arange(1.0, 1 + len(models))),
-        {"ms": "time per view [ms]"},
+        Costs(
+            pd.DataFrame({"model": models, "ms": np.arange(1.0, 1 + len(models))}),
+            {"ms": "time per view [ms]"},
+        ),
         {tuple(key): picture(20 * number % 256) for number, key in enumerate(keys)},
         [
             Sheet("demo", "pca", name, name == "all", picture(9), (40, 20))

@@ -46,9 +46,10 @@ def similarity(num_layers: int = 4) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["layer_a", "layer_b", "value"])
 
 
-def costs(summary: pd.DataFrame) -> pd.DataFrame:
+def costs(summary: pd.DataFrame, label: str = "time [ms]") -> plots.Costs:
     models = sorted(summary["model"].unique())
-    return pd.DataFrame({"model": models, "ms": 4.0 ** np.arange(len(models))})
+    prices = pd.DataFrame({"model": models, "ms": 4.0 ** np.arange(len(models))})
+    return plots.Costs(prices, {"ms": label})
 
 
 def pairs() -> pd.DataFrame:
@@ -197,7 +198,7 @@ def test_model_with_blanks_comes_last(summary: pd.DataFrame) -> None:
 
 def test_cost_front_is_what_nothing_cheaper_beats(summary: pd.DataFrame) -> None:
     prices = pd.DataFrame({"model": ["DINOv2-S", "DINOv2-B", "CroCo v2"], "ms": [20.0, 40.0, 10.0]})
-    plot = plots.cost(summary, METRICS, TASK, CONTROLLED, prices, {"ms": "time [ms]"})
+    plot = plots.cost(summary, METRICS, TASK, CONTROLLED, plots.Costs(prices, {"ms": "time [ms]"}))
     front = plot.figure.axes[0].get_lines()[-1]
     assert list(np.asarray(front.get_xdata())) == [10, 20]
     assert plot.figure.axes[-1].get_xlabel() == "time [ms]"
@@ -210,7 +211,7 @@ def test_each_kind_of_cost_has_a_column_and_zero_a_place(summary: pd.DataFrame) 
         {"model": models, "m": [22.0, 86.0, 22.0, 0.0, 0.0], "ms": [9.0, 30.0, 11.0, 1.0, np.nan]}
     )
     labels = {"m": "parameters [million]", "ms": "time per view [ms]"}
-    plot = plots.cost(summary, METRICS, TASK, CONTROLLED, prices, labels)
+    plot = plots.cost(summary, METRICS, TASK, CONTROLLED, plots.Costs(prices, labels))
     size, time = plot.figure.axes[2:]
     assert [axis.get_xlabel() for axis in (size, time)] == list(labels.values())
     assert [label.get_text() for label in size.get_xticklabels()] == ["0", "50"]
@@ -234,7 +235,25 @@ def axis_points(axis: Axes, label: str) -> list[float]:
 
 def test_models_of_no_cost_give_a_message(summary: pd.DataFrame) -> None:
     prices = pd.DataFrame({"model": ["oracle"], "m": [0.0]})
-    assert not plots.cost(summary, METRICS, TASK, CONTROLLED, prices, {"m": "size"}).figure.axes
+    nothing = plots.Costs(prices, {"m": "size"})
+    assert not plots.cost(summary, METRICS, TASK, CONTROLLED, nothing).figure.axes
+
+
+def test_costs_are_means_over_a_model_s_cells() -> None:
+    cells = pd.DataFrame(
+        {
+            "model": ["A", "A", "B", "C"],
+            "parameters": [22e6, 22e6, 0, None],
+            "forward_ms": [3.0, 5.0, None, None],
+        }
+    )
+    found = plots.costs_of(cells, timed=True)
+    assert list(found.labels) == ["parameters", "forward_ms"]
+    table = found.models.set_index("model")
+    assert table.loc["A"].tolist() == [22.0, 4.0]
+    assert table.loc["B", "parameters"] == 0
+    assert table.loc["C"].isna().all()
+    assert list(plots.costs_of(cells, timed=False).models) == ["model", "parameters"]
 
 
 def test_similarity_keeps_the_order_of_layers() -> None:
@@ -280,9 +299,7 @@ def test_hostile_labels_in_every_figure(items: pd.DataFrame, tmp_path: Path) -> 
     summary = summarise(own.assign(model=own["model"].replace("DINOv2-S", label)))
     for drawing in plots.draw_all(summary, METRICS):
         drawing.plot.figure.canvas.draw()
-    plots.cost(
-        summary, METRICS, TASK, CONTROLLED, costs(summary), {"ms": label}
-    ).figure.canvas.draw()
+    plots.cost(summary, METRICS, TASK, CONTROLLED, costs(summary, label)).figure.canvas.draw()
     plots.forest(pairs().replace("A", label), label).figure.canvas.draw()
     named = similarity().assign(model_a=label, model_b=label)
     plots.layer_similarity(named, label).figure.canvas.draw()
@@ -297,7 +314,7 @@ def test_empty_frames_give_a_message(items: pd.DataFrame) -> None:
         plots.position_drop(empty, METRICS, TASK),
         plots.by_angle(empty, METRICS, TASK, CONTROLLED),
         plots.overview(empty, METRICS),
-        plots.cost(empty, METRICS, TASK, CONTROLLED, costs(empty), {"ms": "time [ms]"}),
+        plots.cost(empty, METRICS, TASK, CONTROLLED, costs(empty)),
         plots.layer_similarity(similarity(0)),
         plots.forest(pairs().head(0), "difference"),
     ]
@@ -324,15 +341,17 @@ def test_write_figures_writes_what_is_drawn(items: pd.DataFrame, tmp_path: Path)
 
 
 def test_what_there_is_data_for_is_drawn(summary: pd.DataFrame) -> None:
-    names = [drawing.name for drawing in plots.draw_all(summary, METRICS)]
+    names = [drawing.name for drawing in plots.draw_all(summary, METRICS, costs(summary))]
     assert names == [
         "overview",
         "depth_v1_ranking",
         "depth_v1_by_layer",
+        "depth_v1_cost",
         f"{TASK}_v1_ranking",
         f"{TASK}_v1_by_layer",
         f"{TASK}_v1_position_drop",
         f"{TASK}_v1_by_angle_{CONTROLLED}",
+        f"{TASK}_v1_cost",
     ]
 
 

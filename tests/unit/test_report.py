@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from bench.plots import Costs
 from bench.report import Entry, Sheet, extreme_view_sets, read_sheets, report_html
 from bench.stats import shown_layers, summarise
 from bench.tables import Table
@@ -67,7 +68,8 @@ def items() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def page(items: pd.DataFrame) -> Page:
-    costs = pd.DataFrame({"model": ["DINOv2-S", "DINOv2-B", "CroCo v2"], "cost": [5.0, 9.0, 7.0]})
+    prices = pd.DataFrame({"model": ["DINOv2-S", "DINOv2-B", "CroCo v2"], "cost": [5.0, 9.0, 7.0]})
+    costs = Costs(prices, {"cost": "time [ms]"})
     pictures = {("scannetpp", f"scene_{i:03d}", f"{i:03d}_0"): b"picture" for i in range(12)}
     provenance: dict[str, Entry] = {
         "To repeat it": "bench run x",
@@ -75,7 +77,7 @@ def page(items: pd.DataFrame) -> Page:
         "Models": [{"model": "DINOv2-S", "seed": 0}, {"model": "rgb", "weights": None}],
     }
     text = report_html(
-        "A suite", items, METRICS, cells_frame(items), TABLES, "Why?", costs, {"cost": "time [ms]"},
+        "A suite", items, METRICS, cells_frame(items), TABLES, "Why?", costs,
         pictures=pictures, provenance=provenance,
     )  # fmt: skip
     return Page(text)
@@ -260,10 +262,8 @@ def test_few_view_sets_are_not_both_best_and_worst() -> None:
 
 def test_figures_without_data_are_left_out(items: pd.DataFrame) -> None:
     own = items[(items["metric"] == "rmse_m") & (items["model"] == "rgb")]
-    costs = pd.DataFrame({"model": ["rgb"], "cost": [1.0]})
-    page = Page(
-        report_html("t", own, METRICS, cells_frame(own), costs=costs, cost_labels={"cost": "ms"})
-    )
+    costs = Costs(pd.DataFrame({"model": ["rgb"], "cost": [1.0]}), {"cost": "ms"})
+    page = Page(report_html("t", own, METRICS, cells_frame(own), costs=costs))
     assert page.values("alt") == ["depth (v1): rmse_m with 95 % intervals"]
 
 

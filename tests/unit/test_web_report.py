@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from bench.datasets import datasets
 from bench.report import Entry
 from bench.results import Result
-from bench.web_report import command, costs, provenance, tiled
+from bench.web_report import command, provenance, tiled
 
 RESULT = Result(
     status="done", key="ab", suite="s", model="DINOv2-S", model_id="feature_extractor/dinov2",
@@ -60,19 +59,6 @@ def test_a_run_without_a_record_is_still_described(tmp_path: Path, content: str 
     found = provenance([tmp_path], [RESULT])
     assert found["To repeat it"] == f"bench run {tmp_path.name}"
     assert "Made with" not in found
-
-
-def test_costs_are_means_over_cells_and_nan_where_unknown() -> None:
-    cells = pd.DataFrame(
-        {
-            "model": ["a", "a", "b"],
-            "parameters": [2_000_000, 2_000_000, None],
-            "forward_ms": [1.0, 3.0, None],
-        }
-    )
-    found = costs(cells).set_index("model")
-    assert found.loc["a"].tolist() == [2.0, 2.0]
-    assert found.loc["b"].isna().all()
 
 
 def test_views_of_a_set_become_tiles() -> None:
