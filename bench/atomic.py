@@ -20,7 +20,7 @@ def atomic(path: Path, durable: bool = True) -> Iterator[Path]:
 
     Args:
         durable: on disk before it takes the place, so that a power failure cannot tear it either;
-            what is checked when it is read, or can be made again, does without the wait.
+            what can be made again does without the wait.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")

@@ -86,8 +86,10 @@ def _publish(folder: Path, reference: str | None) -> Published:
         write_text(folder / name, text)
         files.append(folder / name)
     if not run.items.empty:
-        # Times differ from run to run, and published files hold none.
-        sizes = plots.costs_of(run.cells, timed=False)
+        # Times differ from run to run, and published files hold none: there, a cost is a size,
+        # and one backbone has none to compare.
+        several = run.cells.loc[run.cells["role"] == "backbone", "model"].nunique() > 1
+        sizes = plots.costs_of(run.cells, timed=False) if several else None
         files.extend(plots.write_figures(summary, run.metrics, folder / "figures", sizes))
         files.extend(
             write_artifact_figures(_artifacts(folder), folder / "figures", reference=reference)

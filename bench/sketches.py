@@ -17,6 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.atomic import atomic
 from bench.errors import BenchError
 from bench.geometry.similarity import MIN_ROWS, cka, hsic, own_hsic, u_centred_gram
 
@@ -73,12 +74,9 @@ def sample_rays(count: int, num_views: int, seed: int, *identity: str) -> Floats
 
 def write_sketch(path: Path, sketch: Sketch) -> None:
     """Write a sketch; it appears complete or not at all, and equal sketches give equal bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
     arrays = {f"{_LAYER}{name}": tokens for name, tokens in sketch.layers.items()}
-    with temporary.open("wb") as file:
+    with atomic(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **{RAYS: sketch.rays, **arrays})  # type: ignore[arg-type]
-    temporary.replace(path)
 
 
 def read_sketch(path: Path) -> Sketch:

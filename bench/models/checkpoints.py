@@ -11,10 +11,12 @@ import json
 import os
 import pickle
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.atomic import write_bytes
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -253,13 +255,8 @@ def _read_json(path: Path) -> dict[str, str]:
 
 def _write_json(path: Path, value: Mapping[str, str]) -> None:
     """A memo only: if it cannot be written the hash is computed again next time."""
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(dict(value)), encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    with suppress(OSError):
+        write_bytes(path, json.dumps(dict(value)).encode(), durable=False)
 
 
 def _first_line(error: Exception) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
@@ -13,7 +11,7 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.plots.feature_maps import KINDS, pages, write_feature_maps
-from bench.plots.figure import save
+from bench.plots.figure import file_name, save
 from bench.plots.matches import MAX_PANELS, MAX_PNG_COLOURS, matches, read_matches
 from bench.plots.picture_grid import RowName, write_png
 from bench.plots.similarity import layer_similarity
@@ -69,9 +67,9 @@ def write_artifact_figures(
     kinds = list(dict.fromkeys((c.dataset, c.task, c.label) for c in cells))
     for dataset, task, label in kinds:
         own = [c for c in cells if (c.dataset, c.task, c.label) == (dataset, task, label)]
-        place, rows = folder / _file_name(dataset), _rows(own)
+        place, rows = folder / file_name(dataset), _rows(own)
         several = [kind[:2] for kind in kinds].count((dataset, task)) > 1
-        mark = f"_{_file_name(label)}" if several else ""
+        mark = f"_{file_name(label)}" if several else ""
         if task in KINDS:
             guide = _guide(rows, reference) if align else None
             written += write_feature_maps(rows, task, place / f"{task}{mark}", guide)
@@ -124,7 +122,7 @@ def _similarities(cells: Sequence[CellArtifacts], place: Path) -> list[Path]:
         if found.cka.size == 1:
             continue
         plot = layer_similarity(pd.DataFrame(found.rows(a.model, b.model)))
-        names = [_file_name(cell.model) for cell in (a, b)]
+        names = [file_name(cell.model) for cell in (a, b)]
         stem = f"cka_{names[0]}" if a is b else f"cka_{names[0]}_{names[1]}"
         written += save(plot, place / stem)
     return written
@@ -135,8 +133,3 @@ def _pairs(cells: Sequence[CellArtifacts]) -> Iterator[tuple[CellArtifacts, Cell
     for a, b in combinations_with_replacement(cells, 2):
         if len(cells) <= MAX_MODELS_PAIRED or a is b or a is cells[0]:
             yield a, b
-
-
-def _file_name(text: str) -> str:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60]
-    return name if name == text else f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ import pandas as pd
 
 from bench.plots.angles import angle_metrics, by_angle
 from bench.plots.cost import Costs, cost
-from bench.plots.figure import Plot, save
+from bench.plots.figure import Plot, file_name, save
 from bench.plots.layer_heatmap import MIN_LAYERS, layer_heatmap, models_by_layer
 from bench.plots.layers import by_layer, by_layer_type
 from bench.plots.overview import overview
@@ -57,7 +55,7 @@ def draw_all(
         if not whole.data.empty:
             yield Drawing("overview", None, "all tasks", "headline scores", whole)
     for (task, preset), own in summary.groupby(["task", "preset"]):
-        stem = _file_name(f"{task}_{preset}" if preset else task)
+        stem = file_name(f"{task}_{preset}" if preset else task)
         title = f"{task} ({preset})" if preset else str(task)
         for name, caption, plot in _draw_task(own, metrics, str(task), costs):
             yield Drawing(f"{stem}_{name}", str(task), title, caption, plot)
@@ -85,25 +83,22 @@ def _draw_task(
         deep = []
     for model in deep:
         plot = layer_heatmap(summary, metrics, task, metric, str(model))
-        yield f"layers_{_file_name(str(model))}", f"{metric} of every layer of {model}", plot
+        yield f"layers_{file_name(str(model))}", f"{metric} of every layer of {model}", plot
     typed = headline[headline["layer"].str.fullmatch(r"(frame|global)_\d+")]
     for model in sorted(typed["model"].unique()):
         plot = by_layer_type(summary, metrics, task, metric, model)
-        yield f"by_layer_type_{_file_name(model)}", f"{metric} by layer type of {model}", plot
+        yield f"by_layer_type_{file_name(model)}", f"{metric} by layer type of {model}", plot
     if {_PLAIN, _CONTROLLED} <= measured:
         caption = f"drop from {_PLAIN} to {_CONTROLLED}"
         yield "position_drop", caption, position_drop(summary, metrics, task)
     for base in angle_metrics(metrics, task):
+        # What has no direction, as a ceiling, is a fact of the views and no model's line.
+        if not direction(metrics, task, base):
+            continue
         plot = by_angle(summary, metrics, task, base)
         if not plot.data.empty:
-            yield f"by_angle_{_file_name(base)}", f"{base} by viewing angle", plot
+            yield f"by_angle_{file_name(base)}", f"{base} by viewing angle", plot
     if costs is not None and direction(metrics, task, metric):
         plot = cost(summary, metrics, task, metric, costs)
         if not plot.data.empty:
             yield "cost", f"{metric} against cost", plot
-
-
-def _file_name(text: str) -> str:
-    """The label where it is a plain name, else what is left of it and a hash."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60]
-    return name if name == text else f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -35,7 +36,7 @@ MAX_LABEL = 34
 #: Characters of the titles of all panels side by side, beside labels and legend.
 _TITLE_ROOM = 46
 #: Of an axis of scores.
-LEAST_SPAN = 1e-4
+LEAST_SPAN = 2e-3
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,12 @@ def colours() -> list[str]:
 def short(text: object, limit: int = MAX_LABEL) -> str:
     """A label that fits beside an axis."""
     return shortened(text, limit)
+
+
+def file_name(text: str) -> str:
+    """The label where it is a plain name, else what is left of it and a hash."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60]
+    return name if name == text else f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def metric_label(metrics: pd.DataFrame, task: str, metric: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from bench.atomic import atomic
 
 
 def scene_file(folder: Path, kind: str, scene: str, layer: str, suffix: str = ".npz") -> Path:
@@ -18,11 +19,8 @@ def scene_file(folder: Path, kind: str, scene: str, layer: str, suffix: str = ".
 
 def save_arrays(path: Path, **arrays: Any) -> None:
     """Write a compressed .npz that appears complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    with atomic(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    temporary.replace(path)
 
 
 def _file_name(name: str) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bench.options import parse_options
 from bench.tasks import tasks
+from bench.tasks._per_view_set import PerViewSet
 from bench.tasks._predictions import (
     PUBLISHED_RAY_ERROR,
     RAY_ERROR,
@@ -23,7 +24,7 @@ from bench.tasks._predictions import (
     true_intrinsics,
     view_ray_errors_deg,
 )
-from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem, TaskScope
+from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem
 
 
 class CalibrationOptions(BaseModel):
@@ -51,7 +52,7 @@ V1_METRICS = (
 
 
 @tasks.register("calibration")
-class Calibration:
+class Calibration(PerViewSet):
     """How well a full model knows the intrinsics of the cameras, from the images alone."""
 
     Options: ClassVar[type[BaseModel]] = CalibrationOptions
@@ -59,7 +60,6 @@ class Calibration:
     version: ClassVar[int] = 1
     #: Intrinsics come with poses.
     needs: ClassVar[frozenset[str]] = frozenset({"predictions", "poses"})
-    scope: ClassVar[TaskScope] = "view_set"
     layers: ClassVar[Literal["each", "group"]] = "each"
     splits: ClassVar[tuple[Split, ...]] = ("val", "test")
 
@@ -69,15 +69,6 @@ class Calibration:
     @property
     def metrics(self) -> tuple[Metric, ...]:
         return LEGACY_METRICS if self.options.preset == "legacy" else V1_METRICS
-
-    def prepare(self, context: TaskContext) -> TaskContext:
-        return context
-
-    def update(self, state: TaskContext, item: TaskItem) -> None:
-        """Nothing is collected: every view set is scored by itself."""
-
-    def finish(self, state: TaskContext) -> list[ItemScore]:
-        return []
 
     @torch.inference_mode()
     def score(self, state: TaskContext, item: TaskItem) -> list[ItemScore]:

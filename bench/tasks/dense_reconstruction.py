@@ -45,6 +45,7 @@ from bench.geometry.recall import recall_area
 from bench.geometry.reconstruction import Reconstruction, norm_ratio
 from bench.options import parse_options
 from bench.tasks import tasks
+from bench.tasks._per_view_set import PerViewSet
 from bench.tasks._predictions import (
     PUBLISHED_RAY_ERROR,
     RAY_ERROR,
@@ -52,7 +53,7 @@ from bench.tasks._predictions import (
     true_reconstruction,
     view_ray_errors_deg,
 )
-from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem, TaskScope
+from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem
 
 #: Entries of the predictions that hold points in the world.
 POINTS = {"depth": "world_points_from_depth", "point_head": "world_points"}
@@ -92,7 +93,7 @@ class DenseOptions(BaseModel):
 
 
 @tasks.register("dense_reconstruction")
-class DenseReconstruction:
+class DenseReconstruction(PerViewSet):
     """Points, depth, poses and rays that a full model predicts for a view set, up to scale.
 
     Preset ``legacy`` follows MapAnything (Keetha et al. 2025) and 3DFeatProbe with their defects,
@@ -103,7 +104,6 @@ class DenseReconstruction:
     name: ClassVar[str] = "dense_reconstruction"
     version: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({"predictions", "depth", "poses"})
-    scope: ClassVar[TaskScope] = "view_set"
     layers: ClassVar[Literal["each", "group"]] = "each"
     splits: ClassVar[tuple[Split, ...]] = ("val", "test")
 
@@ -114,15 +114,6 @@ class DenseReconstruction:
     def metrics(self) -> tuple[Metric, ...]:
         legacy = self.options.preset == "legacy"
         return LEGACY_METRICS if legacy else tuple(_v1_metrics(self.options))
-
-    def prepare(self, context: TaskContext) -> TaskContext:
-        return context
-
-    def update(self, state: TaskContext, item: TaskItem) -> None:
-        """Nothing is collected: every view set is scored by itself."""
-
-    def finish(self, state: TaskContext) -> list[ItemScore]:
-        return []
 
     @torch.inference_mode()
     def score(self, state: TaskContext, item: TaskItem) -> list[ItemScore]:

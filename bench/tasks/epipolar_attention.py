@@ -20,6 +20,7 @@ from bench.geometry.grid import patch_centres
 from bench.geometry.matching import find_queries, lift
 from bench.options import parse_options
 from bench.tasks import tasks
+from bench.tasks._per_view_set import PerViewSet
 from bench.tasks._predictions import predicted
 from bench.types import (
     ItemScore,
@@ -28,7 +29,6 @@ from bench.types import (
     Split,
     TaskContext,
     TaskItem,
-    TaskScope,
     ViewSet,
 )
 
@@ -56,7 +56,7 @@ class TrueMatches:
 
 
 @tasks.register("epipolar_attention")
-class EpipolarAttention:
+class EpipolarAttention(PerViewSet):
     """Share of heads whose strongest attention falls on the true match, by global layer.
 
     Over ordered pairs of views and their patches whose centre is visible in the other view.
@@ -66,7 +66,6 @@ class EpipolarAttention:
     name: ClassVar[str] = "epipolar_attention"
     version: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({"predictions", "depth", "poses"})
-    scope: ClassVar[TaskScope] = "view_set"
     layers: ClassVar[Literal["each", "group"]] = "group"
     splits: ClassVar[tuple[Split, ...]] = ("val", "test")
 
@@ -88,15 +87,6 @@ class EpipolarAttention:
             Metric("num_pairs", "Ordered pairs of views", "", None),
             Metric("num_unscored_pairs", "Pairs with too few visible patches", "", None),
         )
-
-    def prepare(self, context: TaskContext) -> TaskContext:
-        return context
-
-    def update(self, state: TaskContext, item: TaskItem) -> None:
-        """Nothing is collected: every view set is scored by itself."""
-
-    def finish(self, state: TaskContext) -> list[ItemScore]:
-        return []
 
     @torch.inference_mode()
     def score(self, state: TaskContext, item: TaskItem) -> list[ItemScore]:

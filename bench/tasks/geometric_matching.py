@@ -20,8 +20,9 @@ from bench.tasks._matching_pairs import (
     save_matches,
 )
 from bench.tasks._matching_report import PROBE3D, Report, Unit
+from bench.tasks._per_view_set import PerViewSet
 from bench.tasks._probe3d_pairs import Protocol, published_rows
-from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem, TaskScope
+from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem
 
 
 class MatchingOptions(PairOptions):
@@ -55,7 +56,7 @@ class MatchingOptions(PairOptions):
 
 
 @tasks.register("geometric_matching")
-class GeometricMatching:
+class GeometricMatching(PerViewSet):
     """Matches every sample of a view to its nearest by cosine in another view of the view set.
 
     Values of a view set are means over its pairs of views. Presets ``probe3d-navi`` and
@@ -68,7 +69,6 @@ class GeometricMatching:
     name: ClassVar[str] = "geometric_matching"
     version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"features", "depth", "poses"})
-    scope: ClassVar[TaskScope] = "view_set"
     layers: ClassVar[Literal["each", "group"]] = "each"
     splits: ClassVar[tuple[Split, ...]] = ("val", "test")
 
@@ -90,15 +90,6 @@ class GeometricMatching:
     @property
     def metrics(self) -> tuple[Metric, ...]:
         return self.report.metrics
-
-    def prepare(self, context: TaskContext) -> TaskContext:
-        return context
-
-    def update(self, state: TaskContext, item: TaskItem) -> None:
-        """Nothing is collected: every view set is scored by itself."""
-
-    def finish(self, state: TaskContext) -> list[ItemScore]:
-        return []
 
     def score(self, state: TaskContext, item: TaskItem) -> list[ItemScore]:
         own, view_set = self.options, item.view_set

@@ -12,7 +12,8 @@ from bench.options import parse_options
 from bench.tasks import tasks
 from bench.tasks._matching_pairs import Geometry, PairOptions, PairScorer, item_score
 from bench.tasks._matching_report import Report, Unit
-from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem, TaskScope
+from bench.tasks._per_view_set import PerViewSet
+from bench.types import ItemScore, Metric, Split, TaskContext, TaskItem
 
 
 class HomographyMatchingOptions(PairOptions):
@@ -25,7 +26,7 @@ class HomographyMatchingOptions(PairOptions):
 
 
 @tasks.register("homography_matching")
-class HomographyMatching:
+class HomographyMatching(PerViewSet):
     """Matches every sample of an image to its nearest by cosine in the other, where a homography
     says which pixel it should be.
 
@@ -37,7 +38,6 @@ class HomographyMatching:
     name: ClassVar[str] = "homography_matching"
     version: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({"features", "homography"})
-    scope: ClassVar[TaskScope] = "view_set"
     layers: ClassVar[Literal["each", "group"]] = "each"
     splits: ClassVar[tuple[Split, ...]] = ("val", "test")
 
@@ -52,15 +52,6 @@ class HomographyMatching:
     @property
     def metrics(self) -> tuple[Metric, ...]:
         return self.scorer.report.metrics
-
-    def prepare(self, context: TaskContext) -> TaskContext:
-        return context
-
-    def update(self, state: TaskContext, item: TaskItem) -> None:
-        """Nothing is collected: every view set is scored by itself."""
-
-    def finish(self, state: TaskContext) -> list[ItemScore]:
-        return []
 
     def score(self, state: TaskContext, item: TaskItem) -> list[ItemScore]:
         view_set, feature_map = item.view_set, item.feature_map

@@ -40,6 +40,7 @@ from bench.geometry.correspondence import (
 from bench.geometry.position_control import MIN_KEPT, MIN_SCORED, mean_share, position_controlled
 from bench.options import parse_options
 from bench.tasks import tasks
+from bench.tasks._per_view_set import PerViewSet
 from bench.tasks._voxel_geometry import ROTATION_BINS, Geometry, ScoredPairs, geometry, moved
 from bench.tasks._voxel_options import Options
 from bench.types import (
@@ -49,7 +50,6 @@ from bench.types import (
     Split,
     TaskContext,
     TaskItem,
-    TaskScope,
     ViewSet,
 )
 
@@ -220,7 +220,7 @@ def _counts(described: Mapping[str, tuple[str, str]]) -> list[Metric]:
 
 
 @tasks.register("multiview_correspondence")
-class MultiviewCorrespondence:
+class MultiviewCorrespondence(PerViewSet):
     """Voxel score of one layer on one view set.
 
     Time and memory are linear in the number of patches but for one similarity matrix per view pair,
@@ -235,7 +235,6 @@ class MultiviewCorrespondence:
     name: ClassVar[str] = "multiview_correspondence"
     version: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({"features", "depth", "poses"})
-    scope: ClassVar[TaskScope] = "view_set"
     layers: ClassVar[Literal["each", "group"]] = "each"
     splits: ClassVar[tuple[Split, ...]] = ("val", "test")
 
@@ -245,12 +244,6 @@ class MultiviewCorrespondence:
     @property
     def metrics(self) -> tuple[Metric, ...]:
         return _v1_metrics() if self.options.preset == "v1" else _legacy_metrics()
-
-    def prepare(self, context: TaskContext) -> TaskContext:
-        return context
-
-    def update(self, state: TaskContext, item: TaskItem) -> None:
-        """Nothing is collected across view sets."""
 
     @torch.inference_mode()
     def score(self, state: TaskContext, item: TaskItem) -> list[ItemScore]:
@@ -268,6 +261,3 @@ class MultiviewCorrespondence:
         rows = found.patches.gather(features.tokens)
         score = score_v1 if self.options.preset == "v1" else score_legacy
         return [ItemScore(view_set.scene, view_set.set_id, view_set.split, score(rows, found))]
-
-    def finish(self, state: TaskContext) -> list[ItemScore]:
-        return []

@@ -30,7 +30,8 @@ from bench.geometry.pose import (
 from bench.geometry.recall import bin_label, bin_of, recall_area
 from bench.options import parse_options
 from bench.tasks import tasks
-from bench.types import ItemScore, Metric, PatchGrid, Split, TaskContext, TaskItem, TaskScope, View
+from bench.tasks._per_view_set import PerViewSet
+from bench.types import ItemScore, Metric, PatchGrid, Split, TaskContext, TaskItem, View
 
 HEADLINE_DEG = 10.0
 
@@ -95,7 +96,7 @@ class PoseGeometry:
 
 
 @tasks.register("relative_pose")
-class RelativePose:
+class RelativePose(PerViewSet):
     """Mutual nearest neighbours, an essential matrix by RANSAC, and the error of the pose.
 
     Per unordered pair of views of a view set; the error of a pair is the larger of its rotation and
@@ -106,7 +107,6 @@ class RelativePose:
     name: ClassVar[str] = "relative_pose"
     version: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({"features", "poses"})
-    scope: ClassVar[TaskScope] = "view_set"
     layers: ClassVar[Literal["each", "group"]] = "each"
     splits: ClassVar[tuple[Split, ...]] = ("val", "test")
 
@@ -141,15 +141,6 @@ class RelativePose:
             "num_unscored_pairs", "Pairs without overlap, baseline or poses", higher_is_better=None
         )
         yield Metric("num_failures", "Scored pairs without a pose", higher_is_better=None)
-
-    def prepare(self, context: TaskContext) -> TaskContext:
-        return context
-
-    def update(self, state: TaskContext, item: TaskItem) -> None:
-        """Nothing is collected: every view set is scored by itself."""
-
-    def finish(self, state: TaskContext) -> list[ItemScore]:
-        return []
 
     @torch.inference_mode()
     def score(self, state: TaskContext, item: TaskItem) -> list[ItemScore]:
